@@ -1,0 +1,1 @@
+"""The wire as relays read it, with the envelopes left as bytes."""

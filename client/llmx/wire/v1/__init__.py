@@ -1,0 +1,1 @@
+"""Generated from proto/llmx/wire/v1 by `make proto`."""
