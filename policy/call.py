@@ -1,0 +1,127 @@
+"""The call for proposals: what never changes while a negotiation runs.
+
+A `Call` is what the initiator asked for, resolved and checked; `Terms` are the call with all
+that can be computed from it once, so that an offer costs a few lookups.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from policy.acceptance import Acceptance
+from policy.effects import Refuse, Relay
+from policy.utility import Utility, UtilityError, compile_utility
+
+AWARDS_MAX = 64
+
+_LOST = {"first": "not_first", "best": "outbid", "vickrey": "outbid"}
+
+Direction = Literal["procure", "allocate"]
+Decider = Literal["engine", "initiator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call for proposals, admitted. All times are seconds on the gateway's clock."""
+
+    negotiation_id: str
+    initiator: str
+    msg_id: str
+    eligible: tuple[str, ...]
+    """The agents that may answer; frozen when the call was admitted."""
+    acceptance: Acceptance
+    closes_at: float
+    """When the last answer is taken: the deadline, or the end of the window if that is sooner."""
+    opened_at: float
+    direction: Direction = "procure"
+    """Procure: the lowest value wins; allocate: the highest."""
+    decider: Decider = "engine"
+    """Who chooses among the offers once the round is closed."""
+    decide_within: float = 30.0
+    """Seconds that the initiator has to accept, if it decides."""
+    utility: str = ""
+    """Ranks the offers, the highest first; empty means by value and direction."""
+    reserve: float | None = None
+    """The worst value that can win, unless the initiator itself accepts a worse one."""
+    max_awards: int = 1
+    """How many identical units there are; an agent wins at most one. 1 to 64."""
+    confirm_within: float = 10.0
+    """Seconds that a winner has to confirm, if the profile asks it to."""
+    report_within: float | None = None
+    """Seconds that a winner has to report the end of its work; None: it need not."""
+    round: int = 1
+    linger: float = 30.0
+    """Seconds that the negotiation is remembered after its end, to answer who comes late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A call with what follows from it."""
+
+    call: Call
+    eligible: frozenset[str]
+    size: int
+    """How many agents may answer, m."""
+    quorum: int
+    """How many answers close the round before its time; more than can come if only time does."""
+    counts_any: bool
+    sealed: bool
+    """No offer is shown to anybody before the close."""
+    utility: Utility | None
+    initiator: str
+    relay: Relay
+    """The one effect that most offers have."""
+    round: int
+    lost: str
+    """Why an offer that could have won did not."""
+
+    @classmethod
+    def of(cls, call: Call) -> Terms:
+        """Return the terms of a call; raises UtilityError for what `objection` objects to."""
+        acceptance = call.acceptance
+        eligible = frozenset(call.eligible)
+        quorum = acceptance.close_count(len(eligible))
+        return cls(
+            call=call,
+            eligible=eligible,
+            size=len(eligible),
+            quorum=sys.maxsize if quorum is None else quorum,
+            counts_any=acceptance.counts == "any",
+            sealed=acceptance.select == "vickrey",
+            utility=compile_utility(call.utility) if call.utility else None,
+            initiator=call.initiator,
+            relay=Relay(call.initiator),
+            round=call.round,
+            lost="not_chosen" if call.decider == "initiator" else _LOST[acceptance.select],
+        )
+
+
+def objection(call: Call) -> Refuse | None:
+    """Return why a call cannot be opened, as the answer to its initiator, or None."""
+
+    def refuse(code: str, reason: str, remedy: str) -> Refuse:
+        return Refuse(call.initiator, call.msg_id, code, reason, remedy)
+
+    if call.utility:
+        try:
+            compile_utility(call.utility)
+        except UtilityError as error:
+            return refuse("UTILITY_INVALID", error.reason, error.remedy)
+    if not 1 <= call.max_awards <= AWARDS_MAX:
+        return refuse(
+            "POLICY_INVALID", "max_awards is out of range", f"use 1 to {AWARDS_MAX} awards"
+        )
+    if call.acceptance.select == "vickrey":
+        if call.utility:
+            return refuse(
+                "POLICY_INVALID", "a Vickrey auction ranks by value", "leave out the utility"
+            )
+        if call.decider == "initiator":
+            return refuse(
+                "POLICY_INVALID",
+                "a Vickrey auction is decided by its rule",
+                'leave out the decider, or select "best"',
+            )
+    return None

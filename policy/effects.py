@@ -1,0 +1,58 @@
+"""What a protocol asks for.
+
+An effect is a request in the imperative. The shell around the table carries it out; the
+protocol never learns how. Agents are named by their address, `agent://bob`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Forward the message that caused this step, byte for byte."""
+
+    recipient: str
+
+
+class Tell(NamedTuple):
+    """Send a message of the exchange's own, "accept", "reject", "inform", "failure", "cancel".
+
+    A named tuple, unlike the other effects: a decision makes one for each agent, and they take
+    a third of the time of a frozen dataclass (0.3 us, not 0.9).
+    """
+
+    recipient: str
+    act: str
+    msg_id: str
+    """`<negotiation_id>:<n>`, counted per negotiation, so that a replay tells the same."""
+    in_reply_to: str
+    """The msg_id of the offer, or of the call, that this answers."""
+    body: Mapping[str, object]
+    """The payload without "$schema" and "act"; judged by the shipped schema of the act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer the sender of the message that caused this step: it did not count."""
+
+    recipient: str
+    msg_id: str
+    code: str
+    """A RefusalCode without its prefix, "WRONG_STATE"."""
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The outcome is known and final for the initiator: log it, count it, keep the record."""
+
+    outcome: Mapping[str, object]
+    """What the initiator is told, see Outcome.json."""
+
+
+Effect = Relay | Tell | Refuse | Finish

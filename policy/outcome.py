@@ -1,0 +1,81 @@
+"""The outcome as the initiator is told it, see Outcome.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+from policy.auction import Ranked
+from policy.states import Award, Course, State
+
+RANKING_SHOWN_MAX = 256
+"""How many offers a message to the initiator lists, the best first."""
+
+
+def outcome(
+    state: State, course: Course, awards: Sequence[Award], ended: str, reason: str, now: float
+) -> dict[str, object]:
+    """Return the body that tells how a negotiation ended.
+
+    `ended` is "committed", "no_award" or "cancelled". Times are on the gateway's clock.
+    """
+    call = state.terms.call
+    aside = state.aside
+    won = {award.agent for award in awards}
+    lost = state.terms.lost if ended == "committed" else reason
+    return {
+        "negotiation_id": call.negotiation_id,
+        "state": ended,
+        "reason": reason,
+        "closed_by": course.closed_by,
+        "policy": call.acceptance.label,
+        "round": call.round,
+        "eligible": state.terms.size,
+        "offers": len(state.offers),
+        "refusals": len(aside.declined),
+        "malformed": len(aside.malformed),
+        "late": len(aside.late),
+        "complete": is_complete(state),
+        "winners": [
+            {
+                "agent": award.agent,
+                "offer_id": award.offer_id,
+                "value": award.value,
+                "price": award.price,
+                "rank": award.rank,
+            }
+            for award in awards
+        ],
+        "ranking": ranking(course.ranking, course.out, won, lost),
+        "opened_at": call.opened_at,
+        "closed_at": course.closed_at,
+        "decided_at": now,
+    }
+
+
+def is_complete(state: State) -> bool:
+    """Tell whether every eligible agent has answered for itself."""
+    answers = state.answers
+    return len(answers) == state.terms.size and "" not in answers.values()
+
+
+def ranking(
+    ranked: Sequence[Ranked], out: Mapping[str, str], won: Set[str], lost: str
+) -> list[dict[str, object]]:
+    """Return the offers, best first, each with what became of it in one word.
+
+    `lost` is the word for those that could have won, "" while that is open.
+    """
+    shown: list[dict[str, object]] = []
+    for offer, score, unable in ranked[:RANKING_SHOWN_MAX]:
+        agent = offer.sender
+        shown.append(
+            {
+                "agent": agent,
+                "offer_id": offer.msg_id,
+                "value": offer.value,
+                "score": score,
+                "rank": None if unable else len(shown) + 1,
+                "reason": "won" if agent in won else out.get(agent) or unable or lost,
+            }
+        )
+    return shown

@@ -1,0 +1,121 @@
+"""A shard: the one task that owns a part of the negotiations.
+
+Clock, queue and table meet here and nowhere else. Whoever has something for a negotiation
+posts it; the shard applies it and hands the effects to `perform`. There is no lock, because
+nobody else touches the table. The queue is bounded: `post` says when it is full, and its
+caller waits for `room`, up to the socket of the agent that sends too fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from policy.call import Call
+from policy.effects import Effect
+from policy.events import DeadlinePassed, Event
+from policy.table import Table
+
+Cause = TypeVar("Cause")
+"""What the shell wants back with the effects, for example the message that caused them."""
+
+Perform = Callable[
+    ["Shard[Cause]", str, "Event | Call", "list[Effect] | None", "Cause | None"], None
+]
+"""Carries out the effects of an event; None instead of effects: no such negotiation."""
+
+SLICE = 256
+"""How many events are applied before other tasks get their turn."""
+
+
+class Shard(Generic[Cause]):
+    """Applies events to the negotiations that it owns."""
+
+    def __init__(
+        self,
+        number: int,
+        table: Table,
+        now: Callable[[], float],
+        perform: Perform[Cause],
+        queue_max: int,
+    ) -> None:
+        """Serve `table` and hand what it asks for to `perform`."""
+        self.number = number
+        self.table = table
+        self._now = now
+        self._perform = perform
+        self._queue_max = queue_max
+        self._queue: deque[tuple[str, Event | Call, Cause]] = deque()
+        self._posted = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.events_total = 0
+
+    def __repr__(self) -> str:
+        """Tell the state in words."""
+        due = self.table.next_deadline()
+        when = "no deadline" if due is None else f"next deadline in {due - self._now():.1f} s"
+        return f"<Shard {self.number}: {len(self.table)} open, {len(self._queue)} queued, {when}>"
+
+    @property
+    def queued(self) -> int:
+        """Return how many events wait."""
+        return len(self._queue)
+
+    def post(self, negotiation_id: str, event: Event | Call, cause: Cause) -> bool:
+        """Queue an event, or a call that opens; False when the caller must wait for `room`.
+
+        The event is taken in any case, so the queue exceeds its bound by at most one event
+        for each caller, each of which then waits.
+        """
+        self._queue.append((negotiation_id, event, cause))
+        self._posted.set()
+        if len(self._queue) < self._queue_max:
+            return True
+        self._room.clear()
+        return False
+
+    async def room(self) -> None:
+        """Wait until the queue is below its bound."""
+        await self._room.wait()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            self.fire_timers()  # first, so that a busy queue cannot starve the clock
+            if self._queue:
+                self._apply_slice()
+                await asyncio.sleep(0)
+                continue
+            self._posted.clear()
+            due = self.table.next_deadline()
+            delay = None if due is None else max(0.0, due - self._now())
+            try:
+                async with asyncio.timeout(delay):
+                    await self._posted.wait()
+            except TimeoutError:
+                continue
+
+    def fire_timers(self) -> None:
+        """Tell every negotiation whose time has come."""
+        now = self._now()
+        for negotiation_id in self.table.due(now):
+            event = DeadlinePassed()
+            effects = self.table.apply(negotiation_id, event, now)
+            self._perform(self, negotiation_id, event, effects, None)
+
+    def _apply_slice(self) -> None:
+        table, queue, perform = self.table, self._queue, self._perform
+        for _ in range(min(len(queue), SLICE)):
+            negotiation_id, event, cause = queue.popleft()
+            now = self._now()
+            if isinstance(event, Call):
+                effects: list[Effect] | None = table.open(event, now)
+            else:
+                effects = table.apply(negotiation_id, event, now)
+            self.events_total += 1
+            perform(self, negotiation_id, event, effects, cause)
+        if len(queue) < self._queue_max:
+            self._room.set()

@@ -1,0 +1,243 @@
+"""Many negotiations: the next deadline, bounds, records, snapshots.
+
+A `Table` is what one shard works on. It holds the state of each negotiation, knows which timer
+comes next, and forgets: a finished negotiation stays for its linger, so that whoever comes late
+is answered, and at most `limit_finished` stay.
+
+A `Record` is everything a negotiation was made of; `replay` makes it again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from policy.call import Call, objection
+from policy.contract_net import State, open_call, step
+from policy.effects import Effect, Refuse
+from policy.events import DeadlinePassed, Event
+
+DUE_MAX = 1_024
+"""How many negotiations one look at the clock yields; the next look yields more."""
+IDLE_EVENTS_MAX = 1_000
+"""How many events that changed nothing a record keeps; those that did are all kept."""
+_STALE_TIMERS_MAX = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A call and all that happened to it, with the times."""
+
+    call: Call
+    opened_at: float
+    events: tuple[tuple[float, Event], ...]
+
+
+def replay(record: Record) -> list[list[Effect]]:
+    """Return the effects of the opening and of each event, as they were when it was live."""
+    return [effects for _, effects in trace(record)]
+
+
+def trace(record: Record) -> Iterator[tuple[State, list[Effect]]]:
+    """Yield every state with the effects that led to it, from the opening on."""
+    state, effects = open_call(record.call, record.opened_at)
+    yield state, effects
+    for now, event in record.events:
+        state, effects = step(state, event, now)
+        yield state, effects
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a table holds, as a value."""
+
+    states: tuple[State, ...]
+    records: tuple[Record, ...]
+    """Empty unless the table keeps records."""
+
+
+class _Diary:
+    """What happens to one negotiation, while it happens."""
+
+    __slots__ = ("call", "events", "idle", "opened_at")
+
+    def __init__(self, call: Call, opened_at: float) -> None:
+        self.call = call
+        self.opened_at = opened_at
+        self.events: list[tuple[float, Event]] = []
+        self.idle = 0
+
+    def note(self, now: float, event: Event, changed: bool) -> None:
+        if not changed:
+            self.idle += 1
+            if self.idle > IDLE_EVENTS_MAX:
+                return
+        self.events.append((now, event))
+
+
+class Table:
+    """The negotiations of one shard, by their ids."""
+
+    def __init__(
+        self, limit_open: int = 10_000, limit_finished: int = 10_000, *, keep_records: bool = False
+    ) -> None:
+        self._limit_open = limit_open
+        self._limit_finished = limit_finished
+        self._states: dict[str, State] = {}
+        self._finished: dict[str, None] = {}  # in the order in which they ended
+        self._timers: list[tuple[float, str]] = []  # some of them stale
+        self._keep_records = keep_records
+        self._diaries: dict[str, _Diary] = {}
+
+    def __len__(self) -> int:
+        """Return how many negotiations are known, finished ones included."""
+        return len(self._states)
+
+    @property
+    def open_count(self) -> int:
+        """Return how many negotiations are not over."""
+        return len(self._states) - len(self._finished)
+
+    def __repr__(self) -> str:
+        return f"<Table: {self.open_count} open, {len(self._finished)} finished>"
+
+    def knows(self, negotiation_id: str) -> bool:
+        """Tell whether a negotiation is open, or ended a short while ago."""
+        return negotiation_id in self._states
+
+    def state(self, negotiation_id: str) -> State | None:
+        """Return where a negotiation stands."""
+        return self._states.get(negotiation_id)
+
+    def open(self, call: Call, now: float) -> list[Effect]:
+        """Open a negotiation; a call that cannot be opened is answered by a Refuse.
+
+        Opening the same call again changes nothing and is answered by nothing.
+        """
+        known = self._states.get(call.negotiation_id)
+        if known is not None:
+            return [] if known.terms.call.msg_id == call.msg_id else [_id_taken(call)]
+        if self.open_count >= self._limit_open:
+            return [_overloaded(call, self._limit_open)]
+        refusal = objection(call)
+        if refusal is not None:
+            return [refusal]
+        state, effects = open_call(call, now)
+        if self._keep_records:
+            self._diaries[call.negotiation_id] = _Diary(call, now)
+        self._enter(call.negotiation_id, state)
+        return effects
+
+    def apply(self, negotiation_id: str, event: Event, now: float) -> list[Effect] | None:
+        """Apply an event; None if no such negotiation is known.
+
+        The timer of a finished negotiation forgets it.
+        """
+        state = self._states.get(negotiation_id)
+        if state is None:
+            return None
+        if isinstance(event, DeadlinePassed) and now >= state.due and state.is_final:
+            self._forget(negotiation_id)
+            return []
+        changed, effects = step(state, event, now)
+        if negotiation_id in self._diaries:
+            self._diaries[negotiation_id].note(now, event, changed is not state)
+        if changed is not state:
+            self._states[negotiation_id] = changed
+            if changed.due != state.due:
+                self._enter(negotiation_id, changed)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """Return when the next timer comes, or None if nothing waits."""
+        self._drop_stale()
+        return self._timers[0][0] if self._timers else None
+
+    def due(self, now: float) -> list[str]:
+        """Return the negotiations whose timer has come, the earliest first, at most 1,024.
+
+        Each wants a DeadlinePassed; until it is applied it stays due.
+        """
+        due: list[tuple[float, str]] = []
+        self._drop_stale()
+        while self._timers and self._timers[0][0] <= now and len(due) < DUE_MAX:
+            due.append(heapq.heappop(self._timers))
+            self._drop_stale()
+        for timer in due:
+            heapq.heappush(self._timers, timer)
+        return list(dict.fromkeys(negotiation_id for _, negotiation_id in due))
+
+    def record(self, negotiation_id: str) -> Record | None:
+        """Return what a negotiation was made of so far, if that was recorded from its start."""
+        diary = self._diaries.get(negotiation_id)
+        return None if diary is None else _record(diary)
+
+    def snapshot(self) -> Snapshot:
+        """Return everything as a value; finished negotiations come first, the oldest first."""
+        finished = [self._states[negotiation_id] for negotiation_id in self._finished]
+        still_open = [state for id_, state in self._states.items() if id_ not in self._finished]
+        return Snapshot((*finished, *still_open), tuple(map(_record, self._diaries.values())))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over what another table held; what is known here already stays."""
+        for record in snapshot.records:
+            if self._keep_records and not self.knows(record.call.negotiation_id):
+                diary = _Diary(record.call, record.opened_at)
+                diary.events.extend(record.events)
+                self._diaries[record.call.negotiation_id] = diary
+        for state in snapshot.states:
+            negotiation_id = state.terms.call.negotiation_id
+            if not self.knows(negotiation_id):
+                self._enter(negotiation_id, state)
+
+    def _enter(self, negotiation_id: str, state: State) -> None:
+        """Keep a state that is new or has a new timer; bound what is finished."""
+        self._states[negotiation_id] = state
+        heapq.heappush(self._timers, (state.due, negotiation_id))
+        if state.is_final and negotiation_id not in self._finished:
+            self._finished[negotiation_id] = None
+            if len(self._finished) > self._limit_finished:
+                self._forget(next(iter(self._finished)))
+        if len(self._timers) > 2 * len(self._states) + _STALE_TIMERS_MAX:
+            self._timers = [(state.due, id_) for id_, state in self._states.items()]
+            heapq.heapify(self._timers)
+
+    def _forget(self, negotiation_id: str) -> None:
+        del self._states[negotiation_id]
+        del self._finished[negotiation_id]
+        self._diaries.pop(negotiation_id, None)
+
+    def _drop_stale(self) -> None:
+        """Bring a timer to the front that still means something."""
+        timers = self._timers
+        while timers:
+            due, negotiation_id = timers[0]
+            state = self._states.get(negotiation_id)
+            if state is not None and state.due == due:
+                return
+            heapq.heappop(timers)
+
+
+def _record(diary: _Diary) -> Record:
+    return Record(diary.call, diary.opened_at, tuple(diary.events))
+
+
+def _id_taken(call: Call) -> Refuse:
+    return Refuse(
+        call.initiator,
+        call.msg_id,
+        "DUPLICATE",
+        "another call has this negotiation id",
+        "leave the id to the gateway",
+    )
+
+
+def _overloaded(call: Call, limit: int) -> Refuse:
+    return Refuse(
+        call.initiator,
+        call.msg_id,
+        "OVERLOADED",
+        f"{limit} negotiations are open here",
+        "call again later",
+    )
