@@ -1,0 +1,262 @@
+"""Builds one gateway and runs it: everything is wired here, once, by constructor arguments.
+
+Start: validation workers first (they are spawned before any channel is open), then the keys,
+then the server. Stop: readiness off, no new calls, Goodbye to every stream, workers last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, start_http_server
+
+from gateway.admission import Admission, AdmissionLimits
+from gateway.auth import build_authenticator
+from gateway.calls import CallLimits
+from gateway.clock import steady_clock
+from gateway.control import ControlService
+from gateway.exchange import Exchange, StreamLimits
+from gateway.members import MemberLimits, Members
+from gateway.metrics import Metrics
+from gateway.negotiations import Negotiations
+from gateway.policies import Policies
+from gateway.records import Recorder
+from gateway.registration import RegistrationLimits
+from gateway.router import Router
+from gateway.settings import LimitSettings, ServerSettings, Settings
+from gateway.validation import Validation
+from llmx.v1 import control_service_pb2, exchange_service_pb2
+from llmx.v1.control_service_pb2_grpc import add_ControlServiceServicer_to_server
+
+log = structlog.get_logger("llmx.gateway")
+
+EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
+CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+
+ENVELOPE_HEADER_BYTES_MAX = 64 * 1024
+"""What an envelope may weigh beside its payload."""
+
+FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
+"""Frames above the limit and up to this are read, thrown away and refused, and the stream
+lives on; beyond it grpc ends the call with RESOURCE_EXHAUSTED."""
+
+AUDIENCE_MAX = 10_000
+"""Agents that one message may reach through topics and groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that serves."""
+
+    port: int
+    metrics_port: int | None
+    exchange: Exchange
+    metrics: Metrics
+    recorder: Recorder
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
+    """Serve until the block ends, then stop gracefully."""
+    now = steady_clock()
+    limits, engine, gateway_id = settings.limits, settings.engine, settings.server.gateway_id
+    policies = Policies(engine.default_policy, engine.profiles)
+    metrics = Metrics()
+    recorder = Recorder(engine.records_kept, engine.records)
+    members = Members(_member_limits(limits), now())
+    authenticator = build_authenticator(settings.auth)
+    async with Validation(settings.validation, limits, metrics) as validation:
+        await authenticator.start(now())
+        router = Router(gateway_id, now, metrics, limits.ttl_default, AUDIENCE_MAX)
+        negotiations = Negotiations(
+            gateway_id,
+            now,
+            router,
+            metrics,
+            recorder,
+            engine.shards,
+            engine.shard_queue_max,
+            limits.negotiations_open_max,
+            limits.negotiations_finished_max,
+            limits.ttl_default,
+        )
+        admission = Admission(
+            AdmissionLimits(
+                envelope_bytes_max=limits.payload_bytes_max + ENVELOPE_HEADER_BYTES_MAX,
+                payload_bytes_max=limits.payload_bytes_max,
+                recipients_max=limits.envelope_recipients_max,
+                capabilities_max=limits.capabilities_max,
+                ttl_default=limits.ttl_default,
+                ttl_max=limits.ttl_max,
+                clock_skew_max=limits.clock_skew_seconds_max,
+            ),
+            CallLimits(limits.deadline_seconds_max, limits.linger_seconds),
+            now,
+            metrics,
+            validation,
+            policies,
+            router,
+            negotiations,
+            members.duplicates,
+        )
+        registration = RegistrationLimits(
+            capabilities_max=limits.capabilities_max,
+            topics_max=limits.topics_max,
+            consents_max=limits.consents_per_agent_max,
+            group_members_max=limits.group_members_max,
+            groups_max=limits.groups_per_tenant_max,
+        )
+        exchange = Exchange(
+            gateway_id,
+            StreamLimits(
+                limits.sessions_max,
+                limits.frame_bytes_max,
+                limits.payload_bytes_max,
+                limits.reconnect_grace_seconds,
+            ),
+            registration,
+            authenticator,
+            members,
+            admission,
+            negotiations,
+            router,
+            metrics,
+            now,
+        )
+        control = ControlService(
+            exchange.authenticate,
+            members,
+            registration,
+            policies,
+            validation,
+            negotiations,
+            router,
+            now,
+        )
+        _add_gauges(metrics, exchange, members, negotiations)
+        server, readiness = _server(exchange, control)
+        port = _listen(server, settings.server)
+        registry = CollectorRegistry()
+        registry.register(metrics)
+        scrape = None
+        if settings.server.metrics_port is not None:
+            scrape, _ = start_http_server(
+                settings.server.metrics_port, settings.server.host, registry
+            )
+        await server.start()
+        gc.collect()
+        gc.freeze()  # what is alive now stays: a full collection must not walk it every time
+        gc.set_threshold(50_000, 20, 100)
+        tasks = asyncio.TaskGroup()
+        async with tasks:
+            chores = [tasks.create_task(shard.run()) for shard in negotiations.shards]
+            chores.append(tasks.create_task(exchange.confirm()))
+            chores.append(tasks.create_task(exchange.look_after()))
+            chores.append(tasks.create_task(authenticator.run(now)))
+            await _set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
+            try:
+                yield Running(
+                    port, scrape.server_port if scrape else None, exchange, metrics, recorder
+                )
+            finally:
+                log.info("stopping", streams=len(exchange.sessions))
+                await _set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
+                admission.stopping = True
+                for session in list(exchange.sessions):
+                    session.close("stopping", "the gateway stops")
+                await server.stop(settings.server.shutdown_grace)
+                for chore in chores:
+                    chore.cancel()
+                if scrape is not None:
+                    scrape.shutdown()
+                    scrape.server_close()
+                recorder.close()
+
+
+def _member_limits(limits: LimitSettings) -> MemberLimits:
+    return MemberLimits(
+        agents_max=limits.agents_max,
+        rate_per_second=limits.rate_per_second,
+        burst=limits.burst,
+        outbox_messages_max=limits.outbox_messages_max,
+        outbox_bytes_max=limits.outbox_bytes_max,
+        retry_first=limits.retry_initial,
+        retry_max=limits.retry_max,
+        duplicates_window=limits.duplicates_seconds,
+        duplicates_ids_max=limits.duplicates_ids_max,
+    )
+
+
+def _server(
+    exchange: Exchange, control: ControlService
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ]
+    )
+    # Without (de)serialisers grpc hands over raw bytes, so an envelope is never built twice.
+    handler = grpc.stream_stream_rpc_method_handler(exchange.handle)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),)
+    )
+    add_ControlServiceServicer_to_server(control, server)
+    readiness = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
+    names = (EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server, readiness
+
+
+def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    """Bind as the settings say; returns the port. Raises RuntimeError when it is taken."""
+    address = f"{settings.host}:{settings.port}"
+    if settings.unix is not None:
+        server.add_insecure_port(f"unix:{settings.unix}")
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return server.add_insecure_port(address)
+    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+    return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+
+
+async def _set_readiness(readiness: health.aio.HealthServicer, status: int) -> None:
+    for name in ("", EXCHANGE, CONTROL):
+        await readiness.set(name, status)
+
+
+def _add_gauges(
+    metrics: Metrics, exchange: Exchange, members: Members, negotiations: Negotiations
+) -> None:
+    metrics.gauges.update(
+        {
+            "llmx_streams": ("Open streams.", lambda: len(exchange.sessions)),
+            "llmx_agents": ("Agents known.", lambda: members.count),
+            "llmx_negotiations": ("Negotiations remembered.", lambda: len(negotiations)),
+            "llmx_shard_queue": (
+                "Events waiting for shards.",
+                lambda: sum(shard.queued for shard in negotiations.shards),
+            ),
+            "llmx_outbox_messages": (
+                "Messages not yet acknowledged.",
+                lambda: sum(
+                    len(member.outbox)
+                    for tenant in list(members.tenants.values())
+                    for member in list(tenant.members.values())
+                ),
+            ),
+        }
+    )

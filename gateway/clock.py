@@ -1,0 +1,39 @@
+"""The one clock of a gateway.
+
+It starts at the wall time and then follows the monotonic clock, so it never jumps: a
+deadline is judged by the same clock that set it, whatever happens to the machine's date.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], float]
+"""Returns seconds since 1970 that never go back."""
+
+
+def steady_clock() -> Clock:
+    """Return a clock that reads the wall time now and is steady from then on."""
+    offset = time.time() - time.monotonic()
+    monotonic = time.monotonic
+
+    def now() -> float:
+        return monotonic() + offset
+
+    return now
+
+
+def iso_text(seconds: float) -> str:
+    """Return `seconds` since 1970 as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds since 1970 that an ISO 8601 text with a zone means, else None."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return None if moment.tzinfo is None else moment.timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,119 @@
+"""Between messages and the engine: acts become events, effects become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.clock import seconds_of
+from llmx.v1.envelope_pb2 import Act, Envelope
+from policy import events
+from policy.effects import Tell
+
+NEGOTIATION_SCHEMA = "https://llm-x.org/schemas/v1/Negotiation.json"
+OUTCOME_SCHEMA = "https://llm-x.org/schemas/v1/Outcome.json"
+
+Body = Mapping[str, Any]
+"""A payload that its schema has accepted."""
+
+
+def _offer(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    conditions = body.get("conditions")
+    revocable = body.get("revocable", False) or (
+        conditions is not None and conditions.get("revocable") is True
+    )
+    valid_for = body.get("valid_for")
+    return events.OfferReceived(
+        sender,
+        msg_id,
+        float(body["value"]),
+        body,
+        None if valid_for is None else now + valid_for,
+        revocable,
+    )
+
+
+def _accept(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.AcceptReceived(sender, msg_id, body["offer_id"])
+
+
+def _reject(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.RejectReceived(sender, msg_id, body.get("offer_id", ""))
+
+
+def _confirm(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.ConfirmReceived(sender, msg_id, body["offer_id"])
+
+
+def _refuse(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.RefusalReceived(sender, msg_id, body.get("reason", ""))
+
+
+def _not_understood(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.NotUnderstoodReceived(sender, msg_id)
+
+
+def _cancel(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.CancelReceived(sender, msg_id, body.get("reason", ""))
+
+
+def _inform(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.ReportReceived(sender, msg_id, succeeded=body.get("done", True))
+
+
+def _failure(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.ReportReceived(sender, msg_id, succeeded=False)
+
+
+def _counter(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    return events.CounterReceived(sender, msg_id)
+
+
+EVENT_OF: dict[int, Callable[[str, str, Body, float], events.Event]] = {
+    Act.ACT_OFFER: _offer,
+    Act.ACT_COUNTER: _counter,
+    Act.ACT_ACCEPT: _accept,
+    Act.ACT_REJECT: _reject,
+    Act.ACT_CONFIRM: _confirm,
+    Act.ACT_REFUSE: _refuse,
+    Act.ACT_NOT_UNDERSTOOD: _not_understood,
+    Act.ACT_CANCEL: _cancel,
+    Act.ACT_INFORM: _inform,
+    Act.ACT_FAILURE: _failure,
+}
+"""What an act of an open negotiation means to the engine: sender, msg_id, body, now."""
+
+TOLD_ACTS = {
+    "accept": Act.ACT_ACCEPT,
+    "reject": Act.ACT_REJECT,
+    "inform": Act.ACT_INFORM,
+    "failure": Act.ACT_FAILURE,
+    "cancel": Act.ACT_CANCEL,
+    "confirm": Act.ACT_CONFIRM,
+}
+
+
+def told(tell: Tell, gateway: str, negotiation_id: str, ts: str) -> bytes:
+    """Return the envelope that carries out `tell`, serialised."""
+    body = tell.body
+    schema = OUTCOME_SCHEMA if "outcome" in body else NEGOTIATION_SCHEMA
+    return Envelope(
+        msg_id=tell.msg_id,
+        ts=ts,
+        sender=gateway,
+        recipients=(tell.recipient,),
+        act=TOLD_ACTS[tell.act],
+        negotiation_id=negotiation_id,
+        in_reply_to=tell.in_reply_to,
+        payload=orjson.dumps({"$schema": schema, "act": tell.act, **body}),
+    ).SerializeToString()
+
+
+def reply_by(body: Body, now: float) -> float | None:
+    """Return when a call's last answer is taken, by the gateway's clock; None if unreadable."""
+    within = body.get("reply_within")
+    if within is not None:
+        return now + float(within)
+    return seconds_of(body["deadline"])

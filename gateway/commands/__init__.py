@@ -1,0 +1,1 @@
+"""The commands of `llmx`, one module each; `gateway.cli` puts them together."""

@@ -1,0 +1,84 @@
+"""`llmx gateway`: one gateway in this process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from gateway.app import Running, running_gateway
+from gateway.commands.state import state_dir
+from gateway.logs import set_up_logs
+from gateway.settings import Settings, SettingsError, load_settings
+from gateway.tokens import SECRET_FILE, development_secret
+
+log = structlog.get_logger("llmx.gateway")
+
+
+def serve(config: Path | None, overrides: dict[str, Any], announce: str) -> int:
+    """Run a gateway until SIGINT or SIGTERM; returns the exit code."""
+    try:
+        settings = load_settings(config, _with_development_secret(config, overrides))
+    except SettingsError as error:
+        print(f"llmx gateway: {error}", file=sys.stderr)
+        return 2
+    set_up_logs(settings.log)
+    try:
+        uvloop.run(_serve(settings, announce))
+    except SettingsError as error:
+        print(f"llmx gateway: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, OSError) as error:
+        where = f"{settings.server.host}:{settings.server.port}"
+        print(
+            f"llmx gateway: cannot listen on {where} ({error}); is another gateway there? "
+            "--port 0 takes a free port",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def _with_development_secret(config: Path | None, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Let a gateway that was told of no keys accept development tokens of this user."""
+    auth = load_settings(config, overrides).auth
+    if auth.jwks_file or auth.jwks_url or auth.development_secret_file:
+        return overrides
+    development_secret(state_dir())
+    return {**overrides, "auth.development_secret_file": state_dir() / SECRET_FILE}
+
+
+async def _serve(settings: Settings, announce: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running_gateway(settings) as running:
+        _announce(settings, running, announce)
+        await stop.wait()
+
+
+def _announce(settings: Settings, running: Running, announce: str) -> None:
+    host, gateway_id = settings.server.host, settings.server.gateway_id
+    if announce == "json":
+        facts = {
+            "gateway_id": gateway_id,
+            "host": host,
+            "port": running.port,
+            "metrics_port": running.metrics_port,
+            "pid": os.getpid(),
+        }
+        print(json.dumps(facts), flush=True)
+        return
+    print(f"gateway {gateway_id} listens on {host}:{running.port}", flush=True)
+    if running.metrics_port is not None:
+        print(f"metrics on http://{host}:{running.metrics_port}/metrics", flush=True)
+    if settings.auth.development_secret_file is not None:
+        print("development tokens are accepted; make one with: llmx token agent://NAME", flush=True)

@@ -1,0 +1,266 @@
+"""The exchange service: how streams open, live side by side, and are looked after.
+
+Opening is authenticate, Hello, register, Welcome. A newer stream of the same agent replaces
+the older one. When a stream ends its member stays for the grace, with its outbox; after it
+the member is forgotten, the senders of what waited hear `failure`, and its negotiations hear
+that it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from gateway.acts import ACTS
+from gateway.admission import Admission, Sender
+from gateway.auth import Authenticator, AuthFault, Identity
+from gateway.clock import Clock
+from gateway.members import Member, Members
+from gateway.metrics import Metrics
+from gateway.negotiations import Negotiations
+from gateway.refusals import Fault, refusal_of
+from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
+from gateway.router import Router
+from gateway.session import Context, Session
+from llmx.v1.exchange_service_pb2 import Hello, RenewToken, Welcome
+from llmx.wire.v1.frame_pb2 import RequestFrame
+
+log = structlog.get_logger("llmx.exchange")
+
+HELLO_SECONDS_MAX = 10.0
+CONFIRM_SECONDS = 0.02
+"""How long a confirmation may wait for a frame to ride on."""
+UPKEEP_SECONDS = 0.25
+"""How often repeats, expiries, tokens and absences are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """The bounds of streams."""
+
+    sessions_max: int
+    frame_bytes_max: int
+    payload_bytes_max: int
+    grace: float
+
+
+class Exchange:
+    """Serves llmx.v1.ExchangeService/Exchange."""
+
+    def __init__(
+        self,
+        gateway_id: str,
+        limits: StreamLimits,
+        registration: RegistrationLimits,
+        authenticator: Authenticator,
+        members: Members,
+        admission: Admission,
+        negotiations: Negotiations,
+        router: Router,
+        metrics: Metrics,
+        now: Clock,
+    ) -> None:
+        """Serve the agents of one gateway."""
+        self._gateway_id = gateway_id
+        self._limits = limits
+        self._registration = registration
+        self._authenticator = authenticator
+        self._members = members
+        self._admission = admission
+        self._negotiations = negotiations
+        self._router = router
+        self._metrics = metrics
+        self._now = now
+        self._to_confirm: set[Session] = set()
+        self.sessions: set[Session] = set()
+
+    async def authenticate(self, context: Context) -> Identity:
+        """Return who calls, or end the call as UNAUTHENTICATED with what was wrong."""
+        token = ""
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization" and isinstance(value, str):
+                scheme, _, token = value.partition(" ")
+                if scheme.lower() != "bearer":
+                    token = ""
+        identity = await self._authenticator.verify(token.strip(), self._now())
+        if isinstance(identity, AuthFault):
+            self._metrics.streams_ended[f"token_{identity.code}"] += 1
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                f"{identity.code}: {identity.reason}; {identity.remedy}",
+            )
+            raise AssertionError("abort raises")
+        return identity
+
+    async def handle(self, requests: object, context: Context) -> None:
+        """Serve one stream from its Hello to its end."""
+        if len(self.sessions) >= self._limits.sessions_max:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"this gateway has {self._limits.sessions_max} streams, its limit; "
+                "connect to another one",
+            )
+        identity = await self.authenticate(context)
+        hello = await self._hello(context)
+        member = await self._join(context, identity, hello)
+        if member.stream is not None:
+            member.stream.close("replaced", "the agent has opened a newer stream")
+        session = Session(
+            context,
+            Sender(member, _numbers(identity.acts)),
+            identity.expires_at,
+            self._admission,
+            self._now,
+            self._metrics,
+            self._limits.frame_bytes_max,
+            self._renew,
+            self._to_confirm,
+        )
+        member.stream = session
+        member.away_since = None
+        member.outbox.resume()
+        self.sessions.add(session)
+        reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
+        log.debug("stream opened", agent=member.agent_id, tenant=identity.tenant)
+        try:
+            reason = await session.run(self._welcome(identity))
+        finally:
+            self.sessions.discard(session)
+            self._to_confirm.discard(session)
+            if member.stream is session:
+                member.stream = None
+                member.away_since = self._now()
+            self._metrics.streams_ended[reason] += 1
+            if reason == "slow_consumer":
+                log.warning("slow consumer disconnected", agent=member.agent_id)
+            log.debug("stream ended", agent=member.agent_id, reason=reason)
+
+    async def _hello(self, context: Context) -> Hello:
+        raw: object = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELLO_SECONDS_MAX):
+                raw = await context.read()
+        with suppress(DecodeError):
+            if isinstance(raw, bytes):
+                frame = RequestFrame.FromString(raw)
+                if frame.WhichOneof("content") == "hello":
+                    return Hello.FromString(frame.hello)
+        await context.abort(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"the first frame must be a Hello, within {HELLO_SECONDS_MAX:g} seconds",
+        )
+        raise AssertionError("abort raises")
+
+    async def _join(self, context: Context, identity: Identity, hello: Hello) -> Member:
+        """Return the member, registered as its Hello says."""
+        if hello.agent_id and hello.agent_id != identity.agent_id:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"the token names {identity.agent_id}, the Hello {hello.agent_id[:256]}",
+            )
+        member = self._members.join(identity.tenant, identity.agent_id, self._now())
+        if member is None:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "this gateway has as many agents as it takes"
+            )
+            raise AssertionError("abort raises")
+        fault: object = set_capabilities(
+            member, hello.capabilities, self._registration
+        ) or set_topics(member, hello.topics, self._registration)
+        for consent in hello.consents:
+            fault = fault or grant(member, consent, self._registration)
+            fault = fault if isinstance(fault, Fault) else None
+        if isinstance(fault, Fault):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, f"{fault.code}: {fault.reason}; {fault.remedy}"
+            )
+        return member
+
+    def _welcome(self, identity: Identity) -> bytes:
+        welcome = Welcome(
+            gateway_id=self._gateway_id,
+            agent_id=identity.agent_id,
+            tenant=identity.tenant,
+            frame_bytes_max=self._limits.frame_bytes_max,
+            payload_bytes_max=self._limits.payload_bytes_max,
+        )
+        welcome.token_expires_at.FromSeconds(int(identity.expires_at))
+        welcome.now.FromNanoseconds(int(self._now() * 1e9))
+        return welcome.SerializeToString()
+
+    async def _renew(self, session: Session, raw: bytes) -> None:
+        """Let a stream live on with a new token for the same agent and tenant."""
+        member = session.member
+        try:
+            token = RenewToken.FromString(raw).token
+        except DecodeError:
+            token = ""
+        identity = await self._authenticator.verify(token, self._now())
+        if isinstance(identity, AuthFault):
+            fault = Fault("TOKEN_REJECTED", identity.reason, identity.remedy)
+        elif (identity.agent_id, identity.tenant) != (member.agent_id, member.tenant.name):
+            fault = Fault(
+                "TOKEN_REJECTED", "the token names another agent", f"send one for {member.agent_id}"
+            )
+        else:
+            session.sender = Sender(member, _numbers(identity.acts))
+            session.renewed(identity.expires_at)
+            return
+        self._metrics.refused[fault.code] += 1
+        session.answer_refused(refusal_of(fault, "").SerializeToString())
+
+    async def confirm(self) -> None:
+        """Send the confirmations that found no frame to ride on, until cancelled."""
+        while True:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            sessions = list(self._to_confirm)
+            self._to_confirm.clear()
+            for session in sessions:
+                session.confirm_soon()
+
+    async def look_after(self) -> None:
+        """Repeat, expire, and forget who stays away, until cancelled."""
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            self.upkeep(self._now(), random.random)
+
+    def upkeep(self, now: float, chance: Callable[[], float]) -> None:
+        """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1."""
+        for session in list(self.sessions):
+            if session.expires_at <= now:
+                session.close("token_expired", "send RenewToken before the token expires")
+        for tenant in list(self._members.tenants.values()):
+            for member in list(tenant.members.values()):
+                if len(member.outbox):
+                    self._tend(member, now, chance)
+                if member.away_since is not None and now - member.away_since > self._limits.grace:
+                    self._forget(member)
+
+    def _tend(self, member: Member, now: float, chance: Callable[[], float]) -> None:
+        outbox = member.outbox
+        over = outbox.expire(now)
+        if over:
+            self._router.undelivered(member, over, "expired")
+        if member.stream is not None:
+            before = outbox.repeats_total
+            if outbox.repeat(now, chance()):
+                self._metrics.repeated += outbox.repeats_total - before
+                member.stream.wake()
+
+    def _forget(self, member: Member) -> None:
+        self._members.forget(member)
+        self._router.undelivered(member, member.outbox.empty(), "agent_absent")
+        self._negotiations.leave(member)
+        log.debug("agent forgotten", agent=member.agent_id)
+
+
+def _numbers(acts: Collection[str] | None) -> frozenset[int] | None:
+    """Return the acts that a token allows, by number."""
+    return None if acts is None else frozenset(ACTS[act] for act in acts if act in ACTS)

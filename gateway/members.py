@@ -1,0 +1,200 @@
+"""Who is on this gateway: tenants, their agents, topics, groups and consents.
+
+A *member* is an agent as the gateway knows it; it outlives its stream by the grace, so that
+an agent which comes back finds its outbox. Tenants never see each other: every look-up
+starts at one tenant. Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.duplicates import Duplicates
+from gateway.outbox import Outbox
+from gateway.quota import TokenBucket
+
+AGENT_ADDRESS = re.compile(r"agent://[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
+NAME = re.compile(r"[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
+CAPABILITY = re.compile(r"[A-Za-z0-9._~@:/-]{1,128}")
+
+
+class Stream(Protocol):
+    """What a member's living stream can do for those who send to it."""
+
+    def wake(self) -> None:
+        """Send what is queued."""
+
+    def answer_opened(self, opened: bytes) -> None:
+        """Queue a serialised NegotiationOpened."""
+
+    def answer_refused(self, refusal: bytes) -> None:
+        """Queue a serialised Refusal."""
+
+    def close(self, reason: str, detail: str) -> None:
+        """End the stream with a Goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGrant:
+    """What a member allows somebody to send to it."""
+
+    consent_id: str
+    grantee: str
+    """`agent://alice`, or "*" for everybody of the tenant."""
+    topics: frozenset[str] = frozenset()
+    """Empty means direct messages and every topic."""
+    fields: frozenset[str] = frozenset()
+    """JSON pointers of the sensitive fields that may be seen; "*" means all."""
+    expires_at: float | None = None
+
+    def covers(self, sender: str, topic: str | None, now: float) -> bool:
+        """Tell whether `sender` may send now, on `topic` or directly (None)."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return False
+        if self.grantee not in ("*", sender):
+            return False
+        return not self.topics or topic in self.topics
+
+
+@dataclass(slots=True)
+class Member:
+    """One agent as this gateway knows it."""
+
+    agent_id: str
+    tenant: Tenant
+    key: str
+    """Tenant and address in one string, unique on the gateway."""
+    outbox: Outbox
+    bucket: TokenBucket
+    capabilities: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    consents: dict[str, ConsentGrant] = field(default_factory=dict)
+    stream: Stream | None = None
+    away_since: float | None = None
+
+    def allows(self, sender: str, topic: str | None, now: float) -> bool:
+        """Tell whether the member consents to hear from `sender`.
+
+        To subscribe to a topic is to consent to what comes on it.
+        """
+        if topic is not None and topic in self.topics:
+            return True
+        return any(grant.covers(sender, topic, now) for grant in self.consents.values())
+
+    def visible_fields(self, sender: str, topic: str | None, now: float) -> frozenset[str]:
+        """Return the sensitive fields that the member may see from `sender`."""
+        seen: set[str] = set()
+        for grant in self.consents.values():
+            if grant.fields and grant.covers(sender, topic, now):
+                seen |= grant.fields
+        return frozenset(seen)
+
+
+@dataclass(slots=True)
+class MemberGroup:
+    """A named subset of agents; its owner says who belongs to it."""
+
+    group_id: str
+    owner: str
+    members: tuple[str, ...]
+
+
+class Tenant:
+    """The agents that may know of each other."""
+
+    def __init__(self, name: str) -> None:
+        """Start empty."""
+        self.name = name
+        self.members: dict[str, Member] = {}
+        self.topics: dict[str, dict[str, Member]] = {}
+        self.groups: dict[str, MemberGroup] = {}
+
+    def __repr__(self) -> str:
+        """Tell the state in words."""
+        return f"<Tenant {self.name}: {len(self.members)} agents, {len(self.topics)} topics>"
+
+    def listen(self, member: Member, topics: Iterable[str]) -> None:
+        """Make `topics` all that the member listens to."""
+        wanted = frozenset(topics)
+        for topic in member.topics - wanted:
+            listeners = self.topics[topic]
+            del listeners[member.agent_id]
+            if not listeners:
+                del self.topics[topic]
+        for topic in sorted(wanted - member.topics):
+            self.topics.setdefault(topic, {})[member.agent_id] = member
+        member.topics = wanted
+
+    def forget(self, member: Member) -> None:
+        """Remove a member and what it listens to; groups keep its name."""
+        self.listen(member, ())
+        self.members.pop(member.agent_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLimits:
+    """The bounds that every member gets."""
+
+    agents_max: int
+    rate_per_second: float
+    burst: float
+    outbox_messages_max: int
+    outbox_bytes_max: int
+    retry_first: float
+    retry_max: float
+    duplicates_window: float
+    duplicates_ids_max: int
+
+
+class Members:
+    """Every tenant of this gateway, and which messages its agents sent lately."""
+
+    def __init__(self, limits: MemberLimits, now: float) -> None:
+        """Start empty."""
+        self._limits = limits
+        self.tenants: dict[str, Tenant] = {}
+        self.count = 0
+        self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
+
+    def tenant(self, name: str) -> Tenant:
+        """Return the tenant, which exists from its first agent on."""
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            tenant = self.tenants[name] = Tenant(name)
+        return tenant
+
+    def join(self, tenant_name: str, agent_id: str, now: float) -> Member | None:
+        """Return the member for an agent, made if need be; None when the gateway is full."""
+        tenant = self.tenant(tenant_name)
+        member = tenant.members.get(agent_id)
+        if member is not None:
+            return member
+        limits = self._limits
+        if self.count >= limits.agents_max:
+            return None
+        member = Member(
+            agent_id=agent_id,
+            tenant=tenant,
+            key=f"{tenant_name}|{agent_id}|",
+            outbox=Outbox(
+                limits.outbox_messages_max,
+                limits.outbox_bytes_max,
+                limits.retry_first,
+                limits.retry_max,
+            ),
+            bucket=TokenBucket(limits.rate_per_second, limits.burst, now),
+            away_since=now,
+        )
+        tenant.members[agent_id] = member
+        self.count += 1
+        return member
+
+    def forget(self, member: Member) -> None:
+        """Remove a member; its tenant stays while it has agents or groups."""
+        member.tenant.forget(member)
+        self.count -= 1
+        if not member.tenant.members and not member.tenant.groups:
+            self.tenants.pop(member.tenant.name, None)

@@ -1,0 +1,220 @@
+"""Who gets a message: direct, topic and group delivery, and what becomes of it afterwards.
+
+A message to named agents is all or nothing: if one of them may not receive it, nobody does
+and the refusal points at that one. Topics and groups reach whoever matches. Delivery ends
+in an acknowledgement, or in a `failure` to the sender when the time to live is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.clock import Clock, iso_text
+from gateway.members import AGENT_ADDRESS, NAME, Member, Tenant
+from gateway.metrics import Metrics
+from gateway.outbox import Parcel, Pushed
+from gateway.refusals import Fault
+from llmx.v1.envelope_pb2 import Act, Envelope
+
+FAILURE_SCHEMA = "https://llm-x.org/schemas/v1/Failure.json"
+NO_ADDRESS = Fault(
+    "INVALID_ADDRESS",
+    "a recipient is not an address of this exchange",
+    "use agent://NAME, topic://NAME or group://NAME with A-Z a-z 0-9 . _ ~ - in NAME",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who shall receive a message, and on which topic each of them hears it (None: directly)."""
+
+    members: tuple[Member, ...]
+    topics: tuple[str | None, ...]
+
+
+class Router:
+    """Resolves addresses and fills outboxes."""
+
+    def __init__(
+        self,
+        gateway_id: str,
+        now: Clock,
+        metrics: Metrics,
+        ttl_default: float,
+        audience_max: int,
+    ) -> None:
+        """Deliver for one gateway."""
+        self.address = f"gateway://{gateway_id}"
+        self._now = now
+        self._metrics = metrics
+        self._ttl_default = ttl_default
+        self._audience_max = audience_max
+        self._failures = 0
+        self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
+
+    def audience(self, tenant: Tenant, sender: str, envelope: Envelope) -> Audience | Fault:
+        """Return who shall receive `envelope`, or why it cannot be sent."""
+        wanted = frozenset(envelope.capabilities)
+        found: dict[str, tuple[Member, str | None]] = {}
+        for index, address in enumerate(envelope.recipients):
+            pointer = f"/envelope/to/{index}"
+            scheme, _, name = address.partition("://")
+            if scheme == "agent" and AGENT_ADDRESS.fullmatch(address):
+                fault = self._add_direct(tenant, sender, address, wanted, found)
+            elif scheme == "topic" and NAME.fullmatch(name):
+                fault = self._add_topic(tenant, sender, name, wanted, found)
+            elif scheme == "group" and NAME.fullmatch(name):
+                fault = self._add_group(tenant, sender, name, wanted, found)
+            else:
+                fault = NO_ADDRESS
+            if fault is not None:
+                return Fault(fault.code, fault.reason, fault.remedy, pointer)
+        if not found:
+            return Fault(
+                "NO_RECIPIENTS",
+                "nobody who may receive this listens",
+                "subscribe an agent with these capabilities to the topic, or name other recipients",
+                "/envelope/to",
+            )
+        if len(found) > self._audience_max:
+            return Fault(
+                "TOO_LARGE",
+                f"{len(found)} agents would receive this; at most {self._audience_max} may",
+                "use a narrower topic, or ask for more capabilities",
+                "/envelope/to",
+            )
+        members, topics = zip(*found.values(), strict=True)
+        return Audience(members, topics)
+
+    def _add_direct(
+        self,
+        tenant: Tenant,
+        sender: str,
+        address: str,
+        wanted: frozenset[str],
+        found: dict[str, tuple[Member, str | None]],
+    ) -> Fault | None:
+        member = tenant.members.get(address)
+        if member is None:
+            return Fault(
+                "AGENT_ABSENT",
+                f"{address} is not here, or has been away for too long",
+                "send again when it is back, or use a topic",
+            )
+        if not wanted <= member.capabilities:
+            return Fault(
+                "CAPABILITY_MISSING",
+                f"{address} has not registered {', '.join(sorted(wanted - member.capabilities))}",
+                "ask for fewer capabilities, or choose an agent that has them",
+            )
+        if address != sender and not member.allows(sender, None, self._now()):
+            return Fault(
+                "CONSENT_MISSING",
+                f"{address} has not consented to hear from {sender}",
+                f"{address} can grant it: GrantConsent with grantee {sender} or *",
+            )
+        found.setdefault(address, (member, None))
+        return None
+
+    def _add_topic(
+        self,
+        tenant: Tenant,
+        sender: str,
+        topic: str,
+        wanted: frozenset[str],
+        found: dict[str, tuple[Member, str | None]],
+    ) -> Fault | None:
+        for address, member in tenant.topics.get(topic, {}).items():
+            if address != sender and wanted <= member.capabilities:
+                found.setdefault(address, (member, topic))
+        return None
+
+    def _add_group(
+        self,
+        tenant: Tenant,
+        sender: str,
+        name: str,
+        wanted: frozenset[str],
+        found: dict[str, tuple[Member, str | None]],
+    ) -> Fault | None:
+        group = tenant.groups.get(name)
+        if group is None:
+            return Fault(
+                "NO_RECIPIENTS",
+                f"there is no group {name}",
+                "make it with PutGroup, or use a topic",
+            )
+        now = self._now()
+        for address in group.members:
+            member = tenant.members.get(address)
+            if (
+                member is not None
+                and address != sender
+                and wanted <= member.capabilities
+                and member.allows(sender, None, now)
+            ):
+                found.setdefault(address, (member, None))
+        return None
+
+    def deliver(self, member: Member, parcel: Parcel) -> Pushed:
+        """Put a message into a member's outbox; a stream that is full is closed."""
+        pushed = member.outbox.push(parcel)
+        if pushed is Pushed.QUEUED:
+            self._metrics.delivered += 1
+            if member.stream is not None:
+                member.stream.wake()
+        elif pushed is Pushed.FULL:
+            self._metrics.overflowed += 1
+            if member.stream is not None:
+                member.stream.close(
+                    "slow_consumer",
+                    f"{len(member.outbox)} messages wait to be acknowledged",
+                )
+        return pushed
+
+    def tell_failure(self, tenant: Tenant, parcel: Parcel, recipient: str, reason: str) -> None:
+        """Tell the sender of `parcel` that it did not reach `recipient`."""
+        sender = tenant.members.get(parcel.sender)
+        if sender is None:
+            return
+        now = self._now()
+        self._failures += 1
+        payload = {
+            "$schema": FAILURE_SCHEMA,
+            "act": "failure",
+            "reason": reason,
+            "failed_msg_id": parcel.msg_id,
+            "recipient": recipient,
+        }
+        envelope = Envelope(
+            msg_id=f"{self.address[10:]}/{self._failures}",
+            ts=iso_text(now),
+            sender=self.address,
+            recipients=[parcel.sender],
+            act=Act.ACT_FAILURE,
+            negotiation_id=parcel.negotiation_id,
+            in_reply_to=parcel.msg_id,
+            payload=orjson.dumps(payload),
+        )
+        self.deliver(
+            sender,
+            Parcel(
+                envelope.msg_id,
+                envelope.SerializeToString(),
+                now + self._ttl_default,
+                "",
+                parcel.negotiation_id,
+                True,
+            ),
+        )
+
+    def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
+        """Account for messages that will not reach `member` any more."""
+        for parcel in parcels:
+            self._metrics.undelivered += 1
+            if parcel.sender:
+                self.tell_failure(member.tenant, parcel, member.agent_id, reason)
+            self.on_undelivered(member, parcel)

@@ -1,0 +1,190 @@
+"""The JSON Schemas that judge payloads, compiled once.
+
+A schema came with the gateway or an agent registered it. Those that came with it are judged
+inline by a validator per schema and act: one dict lookup and one call. Registered ones are
+somebody else's program, so they are only ever run in a worker process (`gateway.workers`);
+here they are resolved and checked for registration.
+
+A `$schema` names a registered schema by its exact `$id`; failing that, one that came with the
+gateway by the file name its address ends in, which is how the paper's own addresses work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from gateway import foreign_schemas, shipped_schemas
+from gateway.acts import ACT_NAMES, ACTS
+from gateway.explanation import Finding, from_native, from_reference
+from gateway.foreign_schemas import ForeignSchema
+from gateway.redaction import redact
+from gateway.refusals import Fault
+from gateway.strict_json import JsonFault
+
+__all__ = [
+    "ForeignSchema",
+    "SchemaRegistry",
+    "ShippedSchema",
+    "check_foreign",
+    "invalid_json",
+    "redact",
+    "rejected",
+    "violation",
+]
+
+PAYLOAD = "/payload"
+"""Where payloads stand in the paper's form of a message."""
+ALIASES_MAX = 1024
+
+Judge = Callable[[object], bool]
+"""Tells whether a parsed payload is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedSchema:
+    """A schema that came with the gateway."""
+
+    schema_id: str
+    name: str
+    """The name of its file without ".json"."""
+    text: bytes
+    subjects: Mapping[int, Mapping[str, Any]]
+    """By act, the schema that judges it."""
+    judges: Mapping[int, Judge]
+    """By act, whether a parsed payload is valid."""
+    examples: Mapping[int, str]
+    """By act, a small valid payload."""
+
+
+class SchemaRegistry:
+    """The schemas that came with the gateway."""
+
+    def __init__(self) -> None:
+        """Load and compile them; takes some 10 ms."""
+        self.shipped: dict[str, ShippedSchema] = {
+            schema.schema_id: schema for schema in map(_compiled, shipped_schemas.ACTS_OF)
+        }
+        """By `$id`."""
+        self._by_file = {f"{schema.name}.json": schema for schema in self.shipped.values()}
+        self._judges: dict[tuple[str, int], Judge] = {
+            (schema.schema_id, act): judge
+            for schema in self.shipped.values()
+            for act, judge in schema.judges.items()
+        }
+        self._negotiation = self._by_file["Negotiation.json"]
+
+    def resolve(
+        self, schema_uri: str, tenant_schemas: Mapping[str, ForeignSchema]
+    ) -> ShippedSchema | ForeignSchema | None:
+        """Return the schema that a payload's `$schema` names, or None."""
+        return (
+            self.shipped.get(schema_uri)
+            or tenant_schemas.get(schema_uri)
+            or self._by_file.get(schema_uri.rpartition("/")[2])
+        )
+
+    def judge(self, schema_uri: str, act: int) -> Judge | None:
+        """Return what judges an act by a shipped schema; None if nothing does.
+
+        A name that a tenant has registered goes before: look there first. Nobody can register
+        the `$id` of a shipped schema.
+        """
+        judge = self._judges.get((schema_uri, act))
+        if judge is None:
+            schema = self._by_file.get(schema_uri.rpartition("/")[2])
+            judge = schema.judges.get(act) if schema is not None else None
+            if judge is not None and len(self._judges) < ALIASES_MAX:
+                self._judges[schema_uri, act] = judge
+        return judge
+
+    def explain(self, schema: ShippedSchema, act: int, value: object) -> Fault:
+        """Return why a shipped schema refuses a payload; takes about a millisecond."""
+        subject = schema.subjects.get(act)
+        if subject is None:
+            return self._wrong_act(schema, act)
+        finding = from_reference(Draft202012Validator(subject).iter_errors(value))
+        if finding is None:  # the two libraries disagree: believe the one that refused
+            error = next(shipped_schemas.native(subject).iter_errors(value), None)
+            assert error is not None, "only a payload that was refused is explained"
+            finding = from_native(error)
+        return violation(finding, schema.examples[act])
+
+    def unknown(self, schema_uri: str, act: int) -> Fault:
+        """Return the refusal of a `$schema` that nobody knows; empty if the payload has none."""
+        schema = next((s for s in self.shipped.values() if act in s.judges), self._negotiation)
+        return Fault(
+            "UNKNOWN_SCHEMA",
+            "Nobody has registered the schema that $schema names."
+            if schema_uri
+            else "The payload does not name its schema.",
+            f'Set "$schema" to {schema.schema_id}, or register yours with RegisterSchema.',
+            f"{PAYLOAD}/$schema",
+            example=schema.examples.get(act, ""),
+        )
+
+    def _wrong_act(self, schema: ShippedSchema, act: int) -> Fault:
+        judged = ", ".join(ACT_NAMES[able] for able in schema.subjects) or "no payload"
+        others = [other.schema_id for other in self.shipped.values() if act in other.judges]
+        return Fault(
+            "SCHEMA_VIOLATION",
+            f'{schema.name}.json does not judge the act "{ACT_NAMES.get(act, "unknown")}".',
+            f"It judges: {judged}. For this act use: {', '.join(others) or 'none'}.",
+            f"{PAYLOAD}/$schema",
+        )
+
+
+def check_foreign(text: bytes) -> ForeignSchema | Fault:
+    """Return a schema that somebody wants to register, or why it is not acceptable.
+
+    Compiles it: a gateway calls `ValidationPool.check_foreign`, which does this in a worker.
+    """
+    checked = foreign_schemas.check(text)
+    return rejected(checked) if isinstance(checked, Finding) else checked
+
+
+def rejected(finding: Finding) -> Fault:
+    """Return the refusal of a schema that somebody wants to register."""
+    return Fault("SCHEMA_REJECTED", finding.reason, finding.remedy, finding.pointer)
+
+
+def violation(finding: Finding, example: str = "") -> Fault:
+    """Return the refusal of a payload for what was found."""
+    pointer = PAYLOAD + finding.pointer
+    return Fault("SCHEMA_VIOLATION", finding.reason, finding.remedy, pointer, example=example)
+
+
+def invalid_json(fault: JsonFault) -> Fault:
+    """Return the refusal of a payload that is not strict JSON."""
+    return Fault("INVALID_JSON", fault.reason, fault.remedy, PAYLOAD + fault.pointer)
+
+
+def _compiled(name: str) -> ShippedSchema:
+    names = shipped_schemas.ACTS_OF[name]
+    subjects = {ACTS[act]: shipped_schemas.subject(name, act) for act in names}
+    judges: dict[int, Judge] = {
+        act: shipped_schemas.native(subject).is_valid for act, subject in subjects.items()
+    }
+    examples = {
+        act: min(
+            (
+                orjson.dumps(example).decode()
+                for example in subject["examples"]
+                if judges[act](example)
+            ),
+            key=len,
+        )
+        for act, subject in subjects.items()
+    }
+    return ShippedSchema(
+        shipped_schemas.schema_id(name),
+        name,
+        shipped_schemas.text(name),
+        subjects,
+        judges,
+        examples,
+    )

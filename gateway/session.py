@@ -1,0 +1,262 @@
+"""One agent's stream.
+
+A reader and a writer, nothing more. The reader takes a frame, confirms what it acknowledges
+and admits its envelopes in order; while something slow is awaited (a worker, room in a
+shard), only this stream waits. The writer takes all that is queued whenever the stream is
+writable and sends it as one frame; there is no timer, so an idle stream waits for nothing.
+
+    opening → open → closing → ended
+
+A stream is closed by whoever has a reason (`close`); the writer says Goodbye and the call
+ends with the status that belongs to the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from gateway.admission import Admission, Sender
+from gateway.clock import Clock
+from gateway.members import Member
+from gateway.metrics import Metrics
+from gateway.refusals import Fault, refusal_of
+from llmx.v1.exchange_service_pb2 import Goodbye, TokenRenewed
+from llmx.wire.v1.frame_pb2 import RequestFrame, ResponseFrame
+
+log = structlog.get_logger("llmx.session")
+
+ADMIT_SLICE = 64
+"""Envelopes of one frame that are admitted before other streams get their turn."""
+
+ANSWERS_MAX = 1_000
+"""Refusals and answers that may wait for the writer; then the reader waits."""
+
+GOODBYE_SECONDS_MAX = 2.0
+"""How long the last frame may take; a client that does not read never gets it."""
+
+STATUS_OF = {
+    "token_expired": grpc.StatusCode.UNAUTHENTICATED,
+    "replaced": grpc.StatusCode.ALREADY_EXISTS,
+    "slow_consumer": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "stopping": grpc.StatusCode.UNAVAILABLE,
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a stream ends."""
+
+    reason: str
+    detail: str
+
+
+class Session:
+    """The open stream of one member."""
+
+    def __init__(
+        self,
+        context: Context,
+        sender: Sender,
+        expires_at: float,
+        admission: Admission,
+        now: Clock,
+        metrics: Metrics,
+        frame_bytes_max: int,
+        renew: Callable[[Session, bytes], Awaitable[None]],
+        to_confirm: set[Session],
+    ) -> None:
+        """Serve `sender` on `context` until `expires_at`, unless `renew` gives it longer.
+
+        The session joins `to_confirm` when it has handled a frame; whoever empties that set
+        calls `confirm_soon`, so that confirmations mostly ride on frames that go anyway.
+        """
+        self._context = context
+        self._admission = admission
+        self._now = now
+        self._metrics = metrics
+        self._frame_bytes_max = frame_bytes_max
+        self._renew = renew
+        self._to_confirm = to_confirm
+        self.sender = sender
+        self.member: Member = sender.member
+        self.expires_at = expires_at
+        self._awake = asyncio.Event()
+        self._answers_sent = asyncio.Event()
+        self._refusals: list[bytes] = []
+        self._opened: list[bytes] = []
+        self._half_closed = False
+        self._said_goodbye = False
+        self._first: bytes | None = None
+        self._renewed: bytes | None = None
+        self._number = 0
+        self._handled = 0
+        self._handled_told = 0
+        self._ending: Ending | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        """Tell the state in words."""
+        state = "open" if self._ending is None else f"closing, {self._ending.reason}"
+        return f"<Session of {self.member.agent_id}: {state}, {self.member.outbox!r}>"
+
+    def wake(self) -> None:
+        """Send what is queued."""
+        self._awake.set()
+
+    def answer_opened(self, opened: bytes) -> None:
+        """Queue a serialised NegotiationOpened."""
+        self._opened.append(opened)
+        self._awake.set()
+
+    def answer_refused(self, refusal: bytes) -> None:
+        """Queue a serialised Refusal."""
+        self._refusals.append(refusal)
+        self._awake.set()
+
+    def close(self, reason: str, detail: str) -> None:
+        """End the stream with a Goodbye; the first reason counts."""
+        if self._ending is None:
+            self._ending = Ending(reason, detail)
+            self._awake.set()
+            if self._reader is not None:
+                self._reader.cancel()
+
+    def confirm_soon(self) -> None:
+        """Tell the agent what was handled, if nothing else has told it since."""
+        if self._handled_told != self._handled:
+            self._awake.set()
+
+    def renewed(self, expires_at: float) -> None:
+        """Live on with a new token."""
+        self.expires_at = expires_at
+        answer = TokenRenewed()
+        answer.token_expires_at.FromSeconds(int(expires_at))
+        self._renewed = answer.SerializeToString()
+        self._awake.set()
+
+    async def run(self, welcome: bytes) -> str:
+        """Serve until the stream ends; returns why it ended.
+
+        When the agent cancels the call or its connection breaks, grpc cancels us.
+        """
+        self._first = welcome
+        self._awake.set()
+        async with asyncio.TaskGroup() as tasks:
+            self._reader = tasks.create_task(self._read())
+            writer = tasks.create_task(self._write())
+            await asyncio.wait((self._reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            self._half_closed = True
+            self._awake.set()
+            await asyncio.wait((writer,), timeout=GOODBYE_SECONDS_MAX)
+            self._reader.cancel()
+            writer.cancel()
+        if self._ending is None:
+            return "client_closed"
+        self._context.set_code(STATUS_OF[self._ending.reason])
+        self._context.set_details(f"{self._ending.reason}: {self._ending.detail}")
+        return self._ending.reason
+
+    async def _read(self) -> None:
+        context, metrics, outbox = self._context, self._metrics, self.member.outbox
+        while True:
+            raw = await context.read()
+            if not isinstance(raw, bytes):  # grpc.aio.EOF
+                return
+            metrics.frames_in += 1
+            metrics.bytes_in += len(raw)
+            if len(raw) > self._frame_bytes_max:
+                self._refuse_frame("TOO_LARGE", f"a frame of {len(raw)} bytes was not read")
+                continue
+            try:
+                frame = RequestFrame.FromString(raw)
+            except DecodeError:
+                self._refuse_frame("MALFORMED_FRAME", "the bytes are no ExchangeRequest")
+                continue
+            kind = frame.WhichOneof("content")
+            if kind == "batch":
+                batch = frame.batch
+                if batch.acked_msg_ids:
+                    metrics.acknowledged += outbox.confirm(batch.acked_msg_ids, self._now())
+                if batch.envelopes:
+                    await self._admit(batch.envelopes)
+            elif kind == "renew_token":
+                await self._renew(self, frame.renew_token)
+            elif kind == "hello":
+                self._refuse_frame("MALFORMED_FRAME", "the stream is open; Hello comes once")
+            self._handled = frame.number
+            self._to_confirm.add(self)
+
+    async def _admit(self, envelopes: Sequence[bytes]) -> None:
+        admit, sender = self._admission.admit, self.sender
+        for index, raw in enumerate(envelopes, 1):
+            waiting = admit(sender, raw)
+            if waiting is not None:
+                await waiting
+            if index % ADMIT_SLICE == 0:
+                await asyncio.sleep(0)
+        if len(self._refusals) > ANSWERS_MAX:
+            self._answers_sent.clear()
+            await self._answers_sent.wait()
+
+    def _refuse_frame(self, code: str, reason: str) -> None:
+        fault = Fault(
+            code,
+            reason,
+            f"send an llmx.v1.ExchangeRequest of at most {self._frame_bytes_max} bytes",
+        )
+        self._metrics.refused[code] += 1
+        self.answer_refused(refusal_of(fault, "").SerializeToString())
+
+    async def _write(self) -> None:
+        context, metrics = self._context, self._metrics
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while (frame := self._next_frame()) is not None:
+                raw = frame.SerializeToString()
+                metrics.frames_out += 1
+                metrics.bytes_out += len(raw)
+                try:
+                    await context.write(raw)
+                except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
+                    return  # the call has ended under us
+            if self._half_closed or self._ending is not None:
+                return
+
+    def _next_frame(self) -> ResponseFrame | None:
+        """Return everything that is queued as one frame, or None when there is nothing."""
+        if self._said_goodbye:
+            return None
+        frame = ResponseFrame(number=self._number + 1, confirmed_number=self._handled)
+        if self._first is not None:
+            frame.welcome, self._first = self._first, None
+        elif self._renewed is not None:
+            frame.token_renewed, self._renewed = self._renewed, None
+        else:
+            envelopes = self.member.outbox.take(self._now(), self._frame_bytes_max)
+            if envelopes or self._refusals or self._opened or self._handled_told != self._handled:
+                batch = frame.batch
+                batch.envelopes.extend(envelopes)
+                batch.opened.extend(self._opened)
+                batch.refusals.extend(self._refusals[:ANSWERS_MAX])
+                self._opened.clear()
+                del self._refusals[:ANSWERS_MAX]
+                self._answers_sent.set()
+            elif self._ending is not None:
+                goodbye = Goodbye(reason=self._ending.reason, detail=self._ending.detail)
+                frame.goodbye = goodbye.SerializeToString()
+                self._said_goodbye = True
+            else:
+                return None
+        self._number += 1
+        self._handled_told = self._handled
+        return frame
