@@ -8,15 +8,23 @@ for the corrected one; it is remembered as a duplicate only once it is admitted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable
-from dataclasses import dataclass
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from gateway.calls import CallLimits, call_of
-from gateway.clock import Clock, iso_text, seconds_of
+from gateway.clock import Clock
+from gateway.codec import EVENT_OF
 from gateway.duplicates import Duplicates
+from gateway.headers import (
+    PARTY_ACTS,
+    AdmissionLimits,
+    HeaderCheck,
+    Sender,
+    seconds_to_live,
+    too_fast,
+)
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.negotiations import UNKNOWN_NEGOTIATION, Cause, Negotiations, redacted
@@ -25,14 +33,12 @@ from gateway.policies import Policies
 from gateway.refusals import Fault, refusal_of
 from gateway.router import Router
 from gateway.validation import Judgement, Validation
-from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
-
-MSG_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-AT_MOST_ONCE = QualityOfService.QUALITY_OF_SERVICE_AT_MOST_ONCE
-
-SENDABLE = frozenset(Act.values()) - {Act.ACT_UNSPECIFIED}
-PARTY_ACTS = SENDABLE - {Act.ACT_MESSAGE, Act.ACT_CFP}
-"""Acts that happen inside a negotiation that is open already."""
+from llmx.v1.envelope_pb2 import (
+    ACT_CFP,
+    ACT_MESSAGE,
+    QUALITY_OF_SERVICE_AT_MOST_ONCE,
+    Envelope,
+)
 
 UNREADABLE = Fault(
     "MALFORMED_ENVELOPE",
@@ -44,26 +50,17 @@ Waiting = Awaitable[None]
 """What the reader of a stream awaits before it reads on: a worker, or room in a queue."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionLimits:
-    """The bounds of a message."""
+class Letter(msgspec.Struct, frozen=True):
+    """One envelope on its way in, with what was read of it."""
 
-    envelope_bytes_max: int
-    payload_bytes_max: int
-    recipients_max: int
-    capabilities_max: int
-    ttl_default: float
-    ttl_max: float
-    clock_skew_max: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends on a stream, as its token says."""
-
-    member: Member
-    acts: frozenset[int] | None
-    """The acts that the token allows; None means all."""
+    sender: Sender
+    envelope: Envelope
+    raw: bytes
+    msg_id: str
+    act: int
+    negotiation_id: str
+    key: str
+    """Sender and msg_id in one string, to know a repeat by."""
 
 
 class Admission:
@@ -83,6 +80,7 @@ class Admission:
     ) -> None:
         """Check against `limits` and hand on to `router` and `negotiations`."""
         self._limits = limits
+        self._headers = HeaderCheck(limits)
         self._call_limits = call_limits
         self._now = now
         self._metrics = metrics
@@ -104,78 +102,64 @@ class Admission:
         except DecodeError:
             return self._refuse(member, "", UNREADABLE)
         now = self._now()
-        fault = self._check_header(sender, envelope, raw, now)
-        if fault is not None:
-            return self._refuse(member, envelope.msg_id, fault, envelope.negotiation_id)
-        key = member.key + envelope.msg_id
+        msg_id, act, payload = envelope.msg_id, envelope.act, envelope.payload
+        negotiation_id = envelope.negotiation_id
+        wait = member.bucket.take(now)
+        if wait or not self._headers.is_good(
+            envelope, msg_id, act, negotiation_id, len(payload), len(raw), sender, now
+        ):
+            fault = self._headers.fault(envelope, len(raw), sender, now) or too_fast(wait)
+            return self._refuse(member, msg_id, fault, negotiation_id)
+        key = member.key + msg_id
         opened = self._duplicates.find(key)
         if opened is not None:
-            return self._refuse_duplicate(member, envelope.msg_id, opened)
-        judged = self._validation.judge(envelope, member.tenant.name)
+            return self._refuse_duplicate(member, msg_id, opened)
+        letter = Letter(sender, envelope, raw, msg_id, act, negotiation_id, key)
+        judged = self._validation.judge(payload, act, member.tenant.name)
         if type(judged) is Judgement:
-            return self._enter(sender, envelope, raw, key, judged, now)
-        return self._enter_later(sender, envelope, raw, key, judged)
+            return self._enter(letter, judged, now)
+        return self._enter_later(letter, judged, now)
 
     async def _enter_later(
-        self,
-        sender: Sender,
-        envelope: Envelope,
-        raw: bytes,
-        key: str,
-        judged: Awaitable[Judgement],
+        self, letter: Letter, judged: Awaitable[Judgement], received_at: float
     ) -> None:
         """Wait for a worker's judgement; only this sender waits with us."""
-        judgement = await judged
-        waiting = self._enter(sender, envelope, raw, key, judgement, self._now())
+        waiting = self._enter(letter, await judged, received_at)
         if waiting is not None:
             await waiting
 
-    def _enter(
-        self,
-        sender: Sender,
-        envelope: Envelope,
-        raw: bytes,
-        key: str,
-        judgement: Judgement,
-        now: float,
-    ) -> Waiting | None:
+    def _enter(self, letter: Letter, judgement: Judgement, now: float) -> Waiting | None:
         """Route what its schema accepts."""
-        member, act = sender.member, envelope.act
+        member, envelope, act = letter.sender.member, letter.envelope, letter.act
         if judgement.fault is not None:
             if act in PARTY_ACTS:
-                self._negotiations.malformed(
-                    envelope.negotiation_id, Cause(member, envelope.msg_id, raw, now, False)
-                )
-            return self._refuse(
-                member, envelope.msg_id, judgement.fault, envelope.negotiation_id
-            )
+                cause = Cause(member, letter.msg_id, letter.raw, now, False)
+                self._negotiations.malformed(letter.negotiation_id, cause)
+            return self._refuse(member, letter.msg_id, judgement.fault, letter.negotiation_id)
         ttl = self._limits.ttl_default
         if envelope.HasField("scope") and envelope.scope.HasField("ttl"):
-            ttl = envelope.scope.ttl.seconds + envelope.scope.ttl.nanos / 1e9
+            ttl = seconds_to_live(envelope)
         cause = Cause(
             member,
-            envelope.msg_id,
-            raw,
+            letter.msg_id,
+            letter.raw,
             now + ttl,
-            envelope.quality_of_service != AT_MOST_ONCE,
+            envelope.quality_of_service != QUALITY_OF_SERVICE_AT_MOST_ONCE,
             judgement.body,
             judgement.sensitive,
         )
-        if act == Act.ACT_MESSAGE:
-            return self._enter_message(member, envelope, key, cause, now)
-        if act == Act.ACT_CFP:
-            return self._enter_call(member, envelope, key, cause, now)
-        shard = self._negotiations.shard_of(envelope.negotiation_id, member.tenant)
+        if act == ACT_MESSAGE:
+            return self._enter_message(member, envelope, letter.key, cause, now)
+        if act == ACT_CFP:
+            return self._enter_call(member, envelope, letter.key, cause, now)
+        negotiation_id = letter.negotiation_id
+        shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
-            return self._refuse(
-                member, envelope.msg_id, UNKNOWN_NEGOTIATION, envelope.negotiation_id
-            )
-        self._duplicates.remember(key, "", now)
+            return self._refuse(member, letter.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
+        self._duplicates.remember(letter.key, "", now)
         self._metrics.admitted += 1
-        full = self._negotiations.act(
-            shard, act, envelope.negotiation_id, judgement.body, cause, now
-        )
-        return None if full is None else full.room()
+        event = EVENT_OF[act](member.agent_id, letter.msg_id, judgement.body, now)
+        return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
     def _enter_message(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
@@ -205,7 +189,7 @@ class Admission:
     ) -> Parcel:
         if not cause.sensitive:
             return parcel
-        return parcel._replace(envelope=redacted(cause, other, topic, now))
+        return msgspec.structs.replace(parcel, envelope=redacted(cause, other, topic, now))
 
     def _enter_call(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
@@ -237,96 +221,9 @@ class Admission:
         named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
         full = self._negotiations.open(
-            call, cause._replace(envelope=cause.envelope + named, topics=topics)
+            call, msgspec.structs.replace(cause, envelope=cause.envelope + named, topics=topics)
         )
         return None if full is None else full.room()
-
-    def _check_header(
-        self, sender: Sender, envelope: Envelope, raw: bytes, now: float
-    ) -> Fault | None:
-        """Return what is wrong with the envelope around the payload, cheapest check first."""
-        limits, member, act = self._limits, sender.member, envelope.act
-        if len(raw) > limits.envelope_bytes_max or len(envelope.payload) > limits.payload_bytes_max:
-            return Fault(
-                "TOO_LARGE",
-                f"the payload has {len(envelope.payload)} bytes, the envelope {len(raw)}",
-                f"send at most {limits.payload_bytes_max} bytes of payload",
-                "/payload",
-            )
-        if envelope.sender != member.agent_id:
-            return Fault(
-                "SENDER_MISMATCH",
-                "from is not the agent that the token names",
-                f"send as {member.agent_id}",
-                "/envelope/from",
-            )
-        wait = member.bucket.take(now)
-        if wait:
-            return Fault(
-                "RATE_EXCEEDED",
-                "the agent sends faster than its rate",
-                f"wait {wait:.3f} seconds and send again",
-                retry_after=wait,
-            )
-        if MSG_ID.fullmatch(envelope.msg_id) is None:
-            return Fault(
-                "MALFORMED_ENVELOPE",
-                "msg_id is empty, too long, or has characters that ids do not have",
-                "use 1 to 128 of A-Z a-z 0-9 . _ ~ -, a UUID for example",
-                "/envelope/msg_id",
-            )
-        if act not in SENDABLE:
-            return Fault(
-                "UNKNOWN_ACT",
-                f"act {act} is not an act",
-                "use one of the acts of llmx.v1.Act",
-                "/envelope/act",
-            )
-        if sender.acts is not None and act not in sender.acts:
-            return Fault(
-                "ACT_NOT_ALLOWED",
-                "the token does not allow this act",
-                "ask the issuer of the token for the act in its acts claim",
-                "/envelope/act",
-            )
-        if act in PARTY_ACTS and not envelope.negotiation_id:
-            return Fault(
-                "UNKNOWN_NEGOTIATION",
-                "the act belongs to a negotiation, and none is named",
-                "set negotiation_id to the one that the call bears",
-                "/envelope/negotiation_id",
-            )
-        if (
-            len(envelope.recipients) > limits.recipients_max
-            or len(envelope.capabilities) > limits.capabilities_max
-        ):
-            return Fault(
-                "MALFORMED_ENVELOPE",
-                "the envelope names too many recipients or capabilities",
-                f"name at most {limits.recipients_max} recipients, "
-                f"{limits.capabilities_max} capabilities",
-                "/envelope/to",
-            )
-        if envelope.HasField("scope") and envelope.scope.HasField("ttl"):
-            ttl = envelope.scope.ttl.seconds + envelope.scope.ttl.nanos / 1e9
-            if not 0 < ttl <= limits.ttl_max:
-                return Fault(
-                    "TTL_INVALID",
-                    f"a time to live of {ttl:g} seconds cannot be kept",
-                    f"choose more than 0 and at most {limits.ttl_max:g} seconds",
-                    "/envelope/scope/ttl",
-                )
-        at = seconds_of(envelope.ts)
-        if at is None or at > now + limits.clock_skew_max:
-            return Fault(
-                "CLOCK_SKEW",
-                "ts is no ISO 8601 time with a zone"
-                if at is None
-                else f"ts lies {at - now:.0f} seconds in the future",
-                f"set the clock; here it is {iso_text(now)}",
-                "/envelope/ts",
-            )
-        return None
 
     def _refuse(
         self, member: Member, msg_id: str, fault: Fault, negotiation_id: str = ""

@@ -18,12 +18,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
-from gateway.admission import Admission, AdmissionLimits
+from gateway.admission import Admission
 from gateway.auth import build_authenticator
 from gateway.calls import CallLimits
 from gateway.clock import steady_clock
 from gateway.control import ControlService
 from gateway.exchange import Exchange, StreamLimits
+from gateway.headers import AdmissionLimits
 from gateway.members import MemberLimits, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations

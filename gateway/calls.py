@@ -65,9 +65,9 @@ def call_of(
         decide_within=float(body.get("decide_within", 30)),
         utility=utility,
         reserve=body.get("reserve"),
-        max_awards=body.get("max_awards", 1),
+        max_awards=int(body.get("max_awards", 1)),  # 2.0 is an integer in JSON Schema
         confirm_within=float(body.get("confirm_within", 10)),
         report_within=body.get("report_within"),
-        round=body.get("round", 1),
+        round=int(body.get("round", 1)),
         linger=limits.linger_seconds,
     )

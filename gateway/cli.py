@@ -43,7 +43,9 @@ def gateway(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     assign: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any other setting, engine.shards=8. See docs/configuration.md."),
+        typer.Option(
+            "--set", help="Any other setting, engine.shards=8. See docs/configuration.md."
+        ),
     ] = None,
     announce: Annotated[str, typer.Option(help="What to print once it serves: text or json.")] = (
         "text"

@@ -95,20 +95,28 @@ TOLD_ACTS = {
 }
 
 
-def told(tell: Tell, gateway: str, negotiation_id: str, ts: str) -> bytes:
-    """Return the envelope that carries out `tell`, serialised."""
-    body = tell.body
-    schema = OUTCOME_SCHEMA if "outcome" in body else NEGOTIATION_SCHEMA
-    return Envelope(
-        msg_id=tell.msg_id,
-        ts=ts,
-        sender=gateway,
-        recipients=(tell.recipient,),
-        act=TOLD_ACTS[tell.act],
-        negotiation_id=negotiation_id,
-        in_reply_to=tell.in_reply_to,
-        payload=orjson.dumps({"$schema": schema, "act": tell.act, **body}),
-    ).SerializeToString()
+class Teller:
+    """Builds the messages that one step makes the exchange tell, which differ in little."""
+
+    __slots__ = ("_envelope", "_recipients")
+
+    def __init__(self, gateway: str, negotiation_id: str, ts: str) -> None:
+        """Tell as `gateway`, in one negotiation, at one time."""
+        self._envelope = Envelope(
+            ts=ts, sender=gateway, negotiation_id=negotiation_id, recipients=("",)
+        )
+        self._recipients = self._envelope.recipients
+
+    def told(self, tell: Tell) -> bytes:
+        """Return the envelope that carries out `tell`, serialised."""
+        envelope, body = self._envelope, tell.body
+        schema = OUTCOME_SCHEMA if "outcome" in body else NEGOTIATION_SCHEMA
+        envelope.msg_id = tell.msg_id
+        self._recipients[0] = tell.recipient
+        envelope.act = TOLD_ACTS[tell.act]
+        envelope.in_reply_to = tell.in_reply_to
+        envelope.payload = orjson.dumps({"$schema": schema, "act": tell.act, **body})
+        return envelope.SerializeToString()
 
 
 def reply_by(body: Body, now: float) -> float | None:

@@ -214,7 +214,8 @@ class ControlService(ControlServiceServicer):
         tenant = (await self._authenticate(context)).tenant
         return messages.ListPoliciesResponse(
             profiles=[
-                proto_of(profile, name) for name, profile in sorted(self._policies.of(tenant).items())
+                proto_of(profile, name)
+                for name, profile in sorted(self._policies.of(tenant).items())
             ],
             default_name=self._policies.default_name(tenant),
         )

@@ -2,7 +2,8 @@
 
 Two generations of a dict: the young one is written, both are read, and when the young one
 is full or old enough the older is dropped. An id is remembered for at least `window`
-seconds or `ids_max` newer ids, whichever ends first, and at most for twice that. Pure.
+seconds or `ids_max` newer ids, whichever ends first. It is forgotten when a newer id comes
+after twice that, so a quiet gateway remembers longer, and never more than twice `ids_max`. Pure.
 """
 
 from __future__ import annotations

@@ -19,16 +19,17 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from gateway.acts import ACTS
-from gateway.admission import Admission, Sender
+from gateway.admission import Admission
 from gateway.auth import Authenticator, AuthFault, Identity
 from gateway.clock import Clock
+from gateway.headers import SENDABLE, Sender
 from gateway.members import Member, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.refusals import Fault, refusal_of
 from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
 from gateway.router import Router
-from gateway.session import Context, Session
+from gateway.session import Context, Session, told_expiry
 from llmx.v1.exchange_service_pb2 import Hello, RenewToken, Welcome
 from llmx.wire.v1.frame_pb2 import RequestFrame
 
@@ -191,7 +192,7 @@ class Exchange:
             frame_bytes_max=self._limits.frame_bytes_max,
             payload_bytes_max=self._limits.payload_bytes_max,
         )
-        welcome.token_expires_at.FromSeconds(int(identity.expires_at))
+        welcome.token_expires_at.FromSeconds(told_expiry(identity.expires_at))
         welcome.now.FromNanoseconds(int(self._now() * 1e9))
         return welcome.SerializeToString()
 
@@ -261,6 +262,6 @@ class Exchange:
         log.debug("agent forgotten", agent=member.agent_id)
 
 
-def _numbers(acts: Collection[str] | None) -> frozenset[int] | None:
+def _numbers(acts: Collection[str] | None) -> frozenset[int]:
     """Return the acts that a token allows, by number."""
-    return None if acts is None else frozenset(ACTS[act] for act in acts if act in ACTS)
+    return SENDABLE if acts is None else frozenset(ACTS[act] for act in acts if act in ACTS)

@@ -7,6 +7,7 @@ starts at one tenant. Pure: no clock, no I/O.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from gateway.quota import TokenBucket
 
 AGENT_ADDRESS = re.compile(r"agent://[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
+TAG_LENGTH = 11
 CAPABILITY = re.compile(r"[A-Za-z0-9._~@:/-]{1,128}")
 
 
@@ -108,6 +110,8 @@ class Tenant:
     def __init__(self, name: str) -> None:
         """Start empty."""
         self.name = name
+        self.tag = "-" + hashlib.sha256(name.encode()).hexdigest()[: TAG_LENGTH - 1]
+        """What the tenant's negotiation ids end in."""
         self.members: dict[str, Member] = {}
         self.topics: dict[str, dict[str, Member]] = {}
         self.groups: dict[str, MemberGroup] = {}
@@ -168,13 +172,14 @@ class Members:
 
     def join(self, tenant_name: str, agent_id: str, now: float) -> Member | None:
         """Return the member for an agent, made if need be; None when the gateway is full."""
-        tenant = self.tenant(tenant_name)
-        member = tenant.members.get(agent_id)
+        known = self.tenants.get(tenant_name)
+        member = None if known is None else known.members.get(agent_id)
         if member is not None:
             return member
         limits = self._limits
         if self.count >= limits.agents_max:
             return None
+        tenant = self.tenant(tenant_name)
         member = Member(
             agent_id=agent_id,
             tenant=tenant,

@@ -1,23 +1,22 @@
 """The negotiations that this gateway owns: opening them, feeding them, carrying out effects.
 
-An id reads `<gateway>.<shard>.<unique>-<tenant tag>`. The shard is where its acts go, the tag
+An id reads `<gateway>.<shard>.<unique><tenant tag>`. The shard is where its acts go, the tag
 keeps tenants apart without a table: an agent of another tenant hears that there is no such
 negotiation.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.clock import Clock, iso_text
-from gateway.codec import EVENT_OF, told
-from gateway.members import Member, Tenant
+from gateway.codec import Teller
+from gateway.members import TAG_LENGTH, Member, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
@@ -33,7 +32,7 @@ from policy.shard import Shard
 from policy.table import Table
 
 
-class Cause(NamedTuple):
+class Cause(msgspec.Struct, frozen=True):
     """The message that caused a step, as far as its effects need it."""
 
     sender: Member
@@ -75,6 +74,7 @@ class Negotiations:
         self._boot = secrets.token_hex(3)
         self._minted = 0
         self._tenants: dict[str, Tenant] = {}
+        self._prefix = f"{gateway_id}."
         self.shards: list[Shard[Cause]] = [
             Shard(
                 number,
@@ -85,6 +85,7 @@ class Negotiations:
             )
             for number in range(shards)
         ]
+        self._shard_by_text = {str(shard.number): shard for shard in self.shards}
         router.on_undelivered = self._undelivered
 
     def __len__(self) -> int:
@@ -94,54 +95,34 @@ class Negotiations:
     def mint(self, tenant: Tenant) -> str:
         """Return a fresh id for a negotiation of `tenant`, in the next shard."""
         self._minted += 1
-        tag = tag_of(tenant.name)
-        self._tenants[tag] = tenant
+        self._tenants[tenant.tag] = tenant
         number = self._minted % len(self.shards)
-        return f"{self._gateway_id}.{number}.{self._boot}{self._minted:x}-{tag}"
+        return f"{self._gateway_id}.{number}.{self._boot}{self._minted:x}{tenant.tag}"
 
     def shard_of(self, negotiation_id: str, tenant: Tenant) -> Shard[Cause] | None:
         """Return the shard that owns an id, or None when it cannot be one of `tenant`'s."""
-        head, _, unique = negotiation_id.rpartition(".")
-        gateway, _, number = head.rpartition(".")
-        if gateway != self._gateway_id or not unique.endswith(tag_of(tenant.name)):
-            return None
-        if not number.isascii() or not number.isdigit() or len(number) > 4:
-            return None
-        index = int(number)
-        return self.shards[index] if index < len(self.shards) else None
+        if negotiation_id.endswith(tenant.tag) and negotiation_id.startswith(self._prefix):
+            return self._shard_by_text.get(negotiation_id[len(self._prefix) :].partition(".")[0])
+        return None
 
     def open(self, call: Call, cause: Cause) -> Shard[Cause] | None:
         """Post a call; returns the shard to wait for when its queue is full."""
         shard = self.shards[int(call.negotiation_id.rsplit(".", 2)[1])]
-        return None if shard.post(call.negotiation_id, call, cause) else shard
-
-    def act(
-        self,
-        shard: Shard[Cause],
-        act: int,
-        negotiation_id: str,
-        body: Mapping[str, Any],
-        cause: Cause,
-        now: float,
-    ) -> Shard[Cause] | None:
-        """Post an act; returns the shard to wait for when its queue is full."""
-        event = EVENT_OF[act](cause.sender.agent_id, cause.msg_id, body, now)
-        return None if shard.post(negotiation_id, event, cause) else shard
+        return None if shard.post(call.opened_at, call.negotiation_id, call, cause) else shard
 
     def malformed(self, negotiation_id: str, cause: Cause) -> None:
         """Tell a negotiation that a party sent something that broke its schema."""
         shard = self.shard_of(negotiation_id, cause.sender.tenant)
         if shard is not None:
-            shard.post(
-                negotiation_id, MalformedReceived(cause.sender.agent_id, cause.msg_id), cause
-            )
+            event = MalformedReceived(cause.sender.agent_id, cause.msg_id)
+            shard.post(self._now(), negotiation_id, event, cause)
 
     def leave(self, member: Member, initiator: str | None = None) -> None:
         """Tell the open negotiations of a member that it is gone.
 
         With `initiator`, only those which that agent has opened: its consent was revoked.
         """
-        agent_id, tag = member.agent_id, tag_of(member.tenant.name)
+        agent_id, tag = member.agent_id, member.tenant.tag
         for shard in self.shards:
             for state in shard.table.snapshot().states:
                 call = state.terms.call
@@ -150,7 +131,8 @@ class Negotiations:
                 if initiator is not None and call.initiator != initiator:
                     continue
                 if agent_id in call.eligible or agent_id == call.initiator:
-                    shard.post(call.negotiation_id, AgentGone(agent_id), _nobody(member))
+                    gone = AgentGone(agent_id)
+                    shard.post(self._now(), call.negotiation_id, gone, _nobody(member))
 
     def opened_again(self, negotiation_id: str, msg_id: str, tenant: Tenant) -> bytes | None:
         """Return the answer that a call got when it came first, if it is still remembered."""
@@ -164,7 +146,8 @@ class Negotiations:
             return
         shard = self.shard_of(parcel.negotiation_id, member.tenant)
         if shard is not None:
-            shard.post(parcel.negotiation_id, AgentGone(member.agent_id), _nobody(member))
+            gone = AgentGone(member.agent_id)
+            shard.post(self._now(), parcel.negotiation_id, gone, _nobody(member))
 
     def _perform(
         self,
@@ -176,13 +159,14 @@ class Negotiations:
     ) -> None:
         """Carry out what a protocol asked for."""
         if effects is None:
-            if cause is not None and cause.msg_id:
+            # What was malformed has been refused for that already.
+            if cause is not None and cause.msg_id and type(event) is not MalformedReceived:
                 self._refuse(cause.sender, cause.msg_id, negotiation_id, UNKNOWN_NEGOTIATION)
             return
-        tenant = self._tenants[negotiation_id.rpartition("-")[2]]
+        tenant = self._tenants[negotiation_id[-TAG_LENGTH:]]
         if type(event) is Call and cause is not None:
             self._answer_call(event, effects, cause)
-        ts = ""
+        teller: Teller | None = None
         members = tenant.members
         for effect in effects:
             if type(effect) is Relay:
@@ -192,10 +176,13 @@ class Negotiations:
                 member = members.get(effect.recipient)
                 if member is None:
                     continue  # it left; the engine hears of that as AgentGone
-                now = self._now()
-                ts = ts or iso_text(now)
-                envelope = told(effect, self._address, negotiation_id, ts)
-                parcel = Parcel(effect.msg_id, envelope, now + self._ttl, "", negotiation_id, True)
+                if teller is None:
+                    now = self._now()
+                    teller = Teller(self._address, negotiation_id, iso_text(now))
+                    expires_at = now + self._ttl
+                parcel = Parcel(
+                    effect.msg_id, teller.told(effect), expires_at, "", negotiation_id, True
+                )
                 self._router.deliver(member, parcel)
             elif type(effect) is Refuse:
                 member = members.get(effect.recipient)
@@ -225,7 +212,8 @@ class Negotiations:
             return
         if cause.sensitive:
             topic = cause.topics.get(member.agent_id) if cause.topics else None
-            parcel = parcel._replace(envelope=redacted(cause, member, topic, self._now()))
+            envelope = redacted(cause, member, topic, self._now())
+            parcel = msgspec.structs.replace(parcel, envelope=envelope)
         pushed = self._router.deliver(member, parcel)
         if pushed is Pushed.FULL:
             self._router.undelivered(member, [parcel], "recipient_overloaded")
@@ -238,9 +226,7 @@ class Negotiations:
             refusal = refusal_of(fault, msg_id, negotiation_id)
             member.stream.answer_refused(refusal.SerializeToString())
 
-    def _finish(
-        self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]
-    ) -> None:
+    def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
         self._recorder.finished(shard.table.record(negotiation_id), outcome)
@@ -252,12 +238,6 @@ UNKNOWN_NEGOTIATION = Fault(
     "use the negotiation_id of the call, while it is open",
     "/envelope/negotiation_id",
 )
-
-
-@functools.lru_cache(maxsize=4096)
-def tag_of(tenant: str) -> str:
-    """Return the part of a negotiation id that stands for its tenant."""
-    return hashlib.sha256(tenant.encode()).hexdigest()[:10]
 
 
 def redacted(cause: Cause, member: Member, topic: str | None, now: float) -> bytes:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 
-class Parcel(NamedTuple):
-    """A message on its way to one or more agents. A tuple, because it is built per message."""
+class Parcel(msgspec.Struct, frozen=True, gc=False):
+    """A message on its way to one or more agents."""
 
     msg_id: str
     envelope: bytes
@@ -43,6 +44,9 @@ class Pushed(enum.Enum):
     """Another sender's unconfirmed message bears this id; acks could not tell them apart."""
 
 
+_QUEUED = Pushed.QUEUED
+
+
 class Outbox:
     """What one agent has not confirmed yet."""
 
@@ -52,6 +56,7 @@ class Outbox:
         "_messages_max",
         "_next_expiry",
         "_queued",
+        "_queued_bytes",
         "_retry_at",
         "_retry_first",
         "_retry_max",
@@ -69,6 +74,7 @@ class Outbox:
         self._retry_first = retry_first
         self._retry_max = retry_max
         self._queued: list[bytes] = []
+        self._queued_bytes = 0
         self._unconfirmed: dict[str, Parcel] = {}
         self._bytes = 0
         self._wait = retry_first
@@ -77,7 +83,7 @@ class Outbox:
         self.repeats_total = 0
 
     def __len__(self) -> int:
-        """Return how many messages are queued or unconfirmed."""
+        """Return how many messages wait to be confirmed; at most once is not among them."""
         return len(self._unconfirmed)
 
     def __repr__(self) -> str:
@@ -99,36 +105,51 @@ class Outbox:
 
     def push(self, parcel: Parcel) -> Pushed:
         """Queue a message, and tell what became of it."""
-        unconfirmed = self._unconfirmed
-        size = self._bytes + len(parcel.envelope)
-        if size > self._bytes_max or len(unconfirmed) >= self._messages_max:
-            return Pushed.FULL
+        unconfirmed, queued = self._unconfirmed, self._queued
         msg_id = parcel.msg_id
         if msg_id in unconfirmed:
             same = unconfirmed[msg_id].sender == parcel.sender
             return Pushed.REPEATED if same else Pushed.ID_TAKEN
+        envelope = parcel.envelope
+        size = len(envelope)
+        unconfirmed_bytes = self._bytes + size
+        queued_bytes = self._queued_bytes + size
+        bytes_max, messages_max = self._bytes_max, self._messages_max
+        # Two bounds, because what was sent is not queued, and what is queued may be confirmed:
+        # an agent that never reads can still acknowledge ids that it guesses.
+        if (
+            unconfirmed_bytes > bytes_max
+            or queued_bytes > bytes_max
+            or len(unconfirmed) >= messages_max
+            or len(queued) >= messages_max
+        ):
+            return Pushed.FULL
         if parcel.repeats:
             unconfirmed[msg_id] = parcel
-            self._bytes = size
+            self._bytes = unconfirmed_bytes
             if parcel.expires_at < self._next_expiry:
                 self._next_expiry = parcel.expires_at
-        elif len(self._queued) >= self._messages_max:
-            return Pushed.FULL
-        self._queued.append(parcel.envelope)
+        queued.append(envelope)
+        self._queued_bytes = queued_bytes
         return Pushed.QUEUED
 
     def take(self, now: float, bytes_max: int) -> list[bytes]:
         """Return what is queued, about `bytes_max` at most, for the caller to send now."""
         queued = self._queued
-        self._queued = []
-        if self._bytes > bytes_max:
-            size = 0
-            for index, envelope in enumerate(queued):
+        if self._queued_bytes <= bytes_max:
+            self._queued = []
+            self._queued_bytes = 0
+        else:
+            count, size = 1, len(queued[0])
+            for envelope in queued[1:]:
                 size += len(envelope)
-                if size > bytes_max and index:
-                    self._queued = queued[index:]
-                    queued = queued[:index]
+                if size > bytes_max:
+                    size -= len(envelope)
                     break
+                count += 1
+            self._queued = queued[count:]
+            self._queued_bytes -= size
+            queued = queued[:count]
         if self._retry_at == float("inf") and self._unconfirmed:
             self._retry_at = now + self._wait
         return queued
@@ -152,18 +173,24 @@ class Outbox:
     def resume(self) -> None:
         """Queue everything unconfirmed for a new stream, in its old order."""
         self._queued = [parcel.envelope for parcel in self._unconfirmed.values()]
+        self._queued_bytes = self._bytes
         self._wait = self._retry_first
         self._retry_at = float("inf")
 
     def repeat(self, now: float, jitter: float) -> bool:
         """Queue everything unconfirmed again if the wait is over; tell whether it was.
 
-        `jitter`, 0 to 1, spreads the next wait over its whole length (full jitter).
-        Nothing is repeated while an earlier copy still waits for the writer.
+        `jitter`, 0 to 1, spreads the next wait from the first wait to the doubled one.
+        Nothing is repeated while an earlier copy still waits for the writer; the wait then
+        starts anew when the writer takes it.
         """
-        if now < self._retry_at or self._queued or not self._unconfirmed:
+        if now < self._retry_at or not self._unconfirmed:
+            return False
+        if self._queued:
+            self._retry_at = float("inf")
             return False
         self._queued = [parcel.envelope for parcel in self._unconfirmed.values()]
+        self._queued_bytes = self._bytes
         self.repeats_total += len(self._queued)
         self._wait = min(self._wait * 2, self._retry_max)
         self._retry_at = now + self._retry_first + (self._wait - self._retry_first) * jitter
@@ -192,6 +219,7 @@ class Outbox:
         rest = list(self._unconfirmed.values())
         self._drop(rest)
         self._queued = []
+        self._queued_bytes = 0
         return rest
 
     def _drop(self, parcels: list[Parcel]) -> None:
@@ -202,5 +230,6 @@ class Outbox:
             del self._unconfirmed[parcel.msg_id]
             self._bytes -= len(parcel.envelope)
         self._queued = [envelope for envelope in self._queued if id(envelope) not in gone]
+        self._queued_bytes = sum(map(len, self._queued))
         if not self._unconfirmed:
             self._retry_at = float("inf")

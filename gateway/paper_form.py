@@ -38,8 +38,8 @@ from llmx.v1.envelope_pb2 import (
 NANOSECONDS = 1_000_000_000
 
 _QUALITIES = {
-    QualityOfService.QUALITY_OF_SERVICE_AT_MOST_ONCE: "at_most_once",
-    QualityOfService.QUALITY_OF_SERVICE_AT_LEAST_ONCE: "at_least_once",
+    QualityOfService.QUALITY_OF_SERVICE_AT_MOST_ONCE: "at-most-once",
+    QualityOfService.QUALITY_OF_SERVICE_AT_LEAST_ONCE: "at-least-once",
     QualityOfService.QUALITY_OF_SERVICE_ONCE: "once",
 }
 _QUALITY_NAMED = {name: quality for quality, name in _QUALITIES.items()}

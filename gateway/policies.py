@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
+
 from gateway.refusals import Fault
 from llmx.v1.policy_pb2 import AcceptanceProfile
 from policy.acceptance import PROFILES, Acceptance, PolicyError, parse, resolve
@@ -105,13 +107,22 @@ def _fields_of(profile: AcceptanceProfile) -> dict[str, Any]:
     else:
         fields["quorum"] = "all" if profile.quorum.all else 0
     if profile.HasField("window"):
-        fields["window"] = profile.window.ToNanoseconds() / 1e9
+        fields["window"] = _seconds("window", profile.window)
     if profile.HasField("settle"):
-        fields["settle"] = profile.settle.ToNanoseconds() / 1e9
+        fields["settle"] = _seconds("settle", profile.settle)
     for field in ("counts", "select", "on_expiry", "final", "late"):
         if text := getattr(profile, field):
             fields[field] = text
     return fields
+
+
+def _seconds(field: str, duration: Duration) -> float:
+    try:
+        return duration.ToNanoseconds() / 1e9
+    except ValueError:
+        raise PolicyError(
+            field, "no valid duration", "give seconds and nanos of one sign"
+        ) from None
 
 
 def proto_of(acceptance: Acceptance, name: str = "") -> AcceptanceProfile:
@@ -135,7 +146,7 @@ def proto_of(acceptance: Acceptance, name: str = "") -> AcceptanceProfile:
     elif quorum.count:
         profile.quorum.count = quorum.count
     if acceptance.window is not None:
-        profile.window.FromNanoseconds(int(acceptance.window * 1e9))
+        profile.window.FromNanoseconds(round(acceptance.window * 1e9))
     if acceptance.settle:
-        profile.settle.FromNanoseconds(int(acceptance.settle * 1e9))
+        profile.settle.FromNanoseconds(round(acceptance.settle * 1e9))
     return profile

@@ -7,18 +7,18 @@ a full disk must not stop the exchange.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
+import msgspec
 import structlog
 
 from policy.table import Record
 
-log = structlog.get_logger("llmx.records")
+COMPLAIN_SECONDS = 60.0
+"""How long one complaint about records that cannot be written stands for all."""
 
 
 class Recorder:
@@ -28,11 +28,16 @@ class Recorder:
         """Keep `kept` records in memory, and append all to `path` unless it is None."""
         self.recent: deque[Record] = deque(maxlen=kept)
         self.lost = 0
-        self._file: IO[bytes] | None = None if path is None else path.open("ab")
+        self._complain_at = float("-inf")
+        self._torn = False
+        # Unbuffered: a record is one write, and what the disk has not taken is not kept.
+        self._log = structlog.get_logger("llmx.records").bind()
+        # Bound once: a line for each negotiation is the most frequent one there is.
+        self._file: IO[bytes] | None = None if path is None else path.open("ab", buffering=0)
 
     def finished(self, record: Record | None, outcome: Mapping[str, Any]) -> None:
         """Keep the record of a negotiation whose outcome is known."""
-        log.info(
+        self._log.info(
             "negotiation finished",
             negotiation_id=outcome["negotiation_id"],
             state=outcome["state"],
@@ -46,13 +51,25 @@ class Recorder:
             return
         self.recent.append(record)
         if self._file is not None:
-            try:
-                self._file.write(line_of(record))
-                self._file.flush()
-            except OSError as error:
-                self.lost += 1
-                if self.lost == 1:
-                    log.error("a record could not be written", error=str(error))
+            self._append(self._file, line_of(record), outcome["decided_at"])
+
+    def _append(self, file: IO[bytes], line: bytes, now: float) -> None:
+        """Write a line, on a line of its own even if the last one was cut short."""
+        if self._torn:
+            line = b"\n" + line
+        try:
+            written = file.write(line)
+        except OSError as error:
+            problem = str(error)
+        else:
+            self._torn = written < len(line)
+            if not self._torn:
+                return
+            problem = f"{written} of {len(line)} bytes were taken"
+        self.lost += 1
+        if now >= self._complain_at:
+            self._complain_at = now + COMPLAIN_SECONDS
+            self._log.error("a record could not be written", error=problem, lost=self.lost)
 
     def close(self) -> None:
         """Close the file."""
@@ -62,27 +79,9 @@ class Recorder:
 
 def line_of(record: Record) -> bytes:
     """Return a record as one line of JSON: the call, then each event with its time."""
-    return orjson.dumps(
-        {
-            "call": record.call,
-            "events": [
-                {"at": at, "event": type(event).__name__, **_fields(event)}
-                for at, event in record.events
-            ],
-        },
-        default=_plain,
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
-
-
-def _fields(event: object) -> dict[str, Any]:
-    assert dataclasses.is_dataclass(event), "events are dataclasses"
-    return {
-        field.name: getattr(event, field.name) for field in dataclasses.fields(event)
-    }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, (tuple, frozenset)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} is not part of a record")
+    events = [
+        {"at": at, "event": type(event).__name__, **msgspec.structs.asdict(event)}
+        for at, event in record.events
+    ]
+    line = {"call": record.call, "opened_at": record.opened_at, "events": events}
+    return msgspec.json.encode(line) + b"\n"

@@ -81,6 +81,14 @@ def grant(member: Member, consent: Consent, limits: RegistrationLimits) -> Conse
             "the grant names too much, or topics that are no names",
             f"name at most {limits.topics_max} topics and {CONSENT_FIELDS_MAX} fields",
         )
+    try:
+        expires_at = consent.expires_at.ToMilliseconds() / 1e3
+    except ValueError:
+        return Fault(
+            "MALFORMED_ENVELOPE",
+            "expires_at is no time of the years 1 to 9999",
+            "give a valid google.protobuf.Timestamp, or none",
+        )
     consent_id = consent.consent_id or secrets.token_hex(8)
     if len(member.consents) >= limits.consents_max and consent_id not in member.consents:
         return Fault(
@@ -93,9 +101,7 @@ def grant(member: Member, consent: Consent, limits: RegistrationLimits) -> Conse
         grantee=consent.grantee,
         topics=topics,
         fields=frozenset(consent.fields),
-        expires_at=(
-            consent.expires_at.ToNanoseconds() / 1e9 if consent.HasField("expires_at") else None
-        ),
+        expires_at=expires_at if consent.HasField("expires_at") else None,
     )
     member.consents[consent_id] = given
     return given
@@ -147,5 +153,5 @@ def consent_of(given: ConsentGrant) -> Consent:
         fields=sorted(given.fields),
     )
     if given.expires_at is not None:
-        consent.expires_at.FromNanoseconds(int(given.expires_at * 1e9))
+        consent.expires_at.FromMilliseconds(round(given.expires_at * 1e3))
     return consent

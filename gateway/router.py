@@ -7,6 +7,7 @@ in an acknowledgement, or in a `failure` to the sender when the time to live is 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
 from llmx.v1.envelope_pb2 import Act, Envelope
 
+QUEUED = Pushed.QUEUED
 FAILURE_SCHEMA = "https://llm-x.org/schemas/v1/Failure.json"
 NO_ADDRESS = Fault(
     "INVALID_ADDRESS",
@@ -53,6 +55,7 @@ class Router:
         self._ttl_default = ttl_default
         self._audience_max = audience_max
         self._failures = 0
+        self._prefix = f"{gateway_id}:{secrets.token_hex(4)}:"  # a restart repeats no id
         self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
 
     def audience(self, tenant: Tenant, sender: str, envelope: Envelope) -> Audience | Fault:
@@ -162,10 +165,11 @@ class Router:
     def deliver(self, member: Member, parcel: Parcel) -> Pushed:
         """Put a message into a member's outbox; a stream that is full is closed."""
         pushed = member.outbox.push(parcel)
-        if pushed is Pushed.QUEUED:
+        if pushed is QUEUED:
             self._metrics.delivered += 1
-            if member.stream is not None:
-                member.stream.wake()
+            stream = member.stream
+            if stream is not None:
+                stream.wake()
         elif pushed is Pushed.FULL:
             self._metrics.overflowed += 1
             if member.stream is not None:
@@ -190,7 +194,7 @@ class Router:
             "recipient": recipient,
         }
         envelope = Envelope(
-            msg_id=f"{self.address[10:]}/{self._failures}",
+            msg_id=f"{self._prefix}{self._failures:x}",
             ts=iso_text(now),
             sender=self.address,
             recipients=[parcel.sender],

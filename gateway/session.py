@@ -22,8 +22,9 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from gateway.admission import Admission, Sender
+from gateway.admission import Admission
 from gateway.clock import Clock
+from gateway.headers import Sender
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
@@ -41,6 +42,10 @@ ANSWERS_MAX = 1_000
 GOODBYE_SECONDS_MAX = 2.0
 """How long the last frame may take; a client that does not read never gets it."""
 
+FRAME_SHARES = 4
+"""Messages, openings and refusals get this part of a frame each, so that with all that is
+around them it stays below the limit, which is also what grpc libraries take by default."""
+
 STATUS_OF = {
     "token_expired": grpc.StatusCode.UNAUTHENTICATED,
     "replaced": grpc.StatusCode.ALREADY_EXISTS,
@@ -48,7 +53,15 @@ STATUS_OF = {
     "stopping": grpc.StatusCode.UNAVAILABLE,
 }
 
+TIMESTAMP_SECONDS_MAX = 253_402_300_799
+"""The end of the year 9999; a Timestamp knows nothing beyond it."""
+
 Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def told_expiry(expires_at: float) -> int:
+    """Return the end of a token as whole seconds that a Timestamp can hold."""
+    return max(0, min(int(expires_at), TIMESTAMP_SECONDS_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,7 @@ class Session:
         """Live on with a new token."""
         self.expires_at = expires_at
         answer = TokenRenewed()
-        answer.token_expires_at.FromSeconds(int(expires_at))
+        answer.token_expires_at.FromSeconds(told_expiry(expires_at))
         self._renewed = answer.SerializeToString()
         self._awake.set()
 
@@ -203,7 +216,7 @@ class Session:
                 await waiting
             if index % ADMIT_SLICE == 0:
                 await asyncio.sleep(0)
-        if len(self._refusals) > ANSWERS_MAX:
+        if len(self._refusals) + len(self._opened) > ANSWERS_MAX:
             self._answers_sent.clear()
             await self._answers_sent.wait()
 
@@ -242,14 +255,16 @@ class Session:
         elif self._renewed is not None:
             frame.token_renewed, self._renewed = self._renewed, None
         else:
-            envelopes = self.member.outbox.take(self._now(), self._frame_bytes_max)
+            envelopes: list[bytes] = []
+            share = self._frame_bytes_max // FRAME_SHARES
+            if self._ending is None or self._ending.reason == "stopping":
+                # Otherwise what waits is for the agent's next stream, which may be open already.
+                envelopes = self.member.outbox.take(self._now(), share)
             if envelopes or self._refusals or self._opened or self._handled_told != self._handled:
                 batch = frame.batch
                 batch.envelopes.extend(envelopes)
-                batch.opened.extend(self._opened)
-                batch.refusals.extend(self._refusals[:ANSWERS_MAX])
-                self._opened.clear()
-                del self._refusals[:ANSWERS_MAX]
+                batch.opened.extend(_taken(self._opened, share))
+                batch.refusals.extend(_taken(self._refusals, share))
                 self._answers_sent.set()
             elif self._ending is not None:
                 goodbye = Goodbye(reason=self._ending.reason, detail=self._ending.detail)
@@ -260,3 +275,16 @@ class Session:
         self._number += 1
         self._handled_told = self._handled
         return frame
+
+
+def _taken(waiting: list[bytes], bytes_max: int) -> list[bytes]:
+    """Remove and return the first of what waits, about `bytes_max` at most and one at least."""
+    size = count = 0
+    for item in waiting:
+        size += len(item)
+        if count and size > bytes_max:
+            break
+        count += 1
+    taken = waiting[:count]
+    del waiting[:count]
+    return taken

@@ -42,7 +42,6 @@ _REMEDIES = (
     ("surrogate", "Write characters beyond U+FFFF as themselves or as a surrogate pair."),
     ("end of data", "Send the whole text; a bracket or a quote is not closed."),
     ("after document", "Send one JSON value and nothing after it."),
-    ("depth limit", ""),
 )
 
 
@@ -187,7 +186,8 @@ def _too_deep(depth_max: int) -> JsonFault:
 
 
 def _syntax_fault(payload: bytes, error: orjson.JSONDecodeError, depth_max: int) -> JsonFault:
-    if "depth limit" in error.msg:
+    # orjson also runs out of its stack, which it calls memory, when many brackets stay open.
+    if "depth limit" in error.msg or "allocate memory" in error.msg:
         return _too_deep(depth_max)
     try:
         text = payload.decode()

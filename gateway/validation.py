@@ -8,8 +8,9 @@ and nobody else does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
+import msgspec
 import orjson
 
 from gateway.foreign_schemas import ForeignSchema
@@ -19,13 +20,12 @@ from gateway.schemas import SchemaRegistry, invalid_json
 from gateway.settings import LimitSettings, ValidationSettings
 from gateway.strict_json import JsonFault, parse
 from gateway.workers import Task, ValidationPool
-from llmx.v1.envelope_pb2 import Act, Envelope
 
 NO_BODY: Mapping[str, Any] = {}
 
 
-class Judgement(NamedTuple):
-    """What became of a payload. A tuple, because it is built per message."""
+class Judgement(msgspec.Struct, frozen=True):
+    """What became of a payload."""
 
     body: Mapping[str, Any]
     """The payload, if its schema accepts it."""
@@ -72,9 +72,8 @@ class Validation:
         """Stop the workers."""
         await self._pool.close()
 
-    def judge(self, envelope: Envelope, tenant: str) -> Judgement | Awaitable[Judgement]:
+    def judge(self, payload: bytes, act: int, tenant: str) -> Judgement | Awaitable[Judgement]:
         """Return what is to be said of a payload, or something to await for it."""
-        payload, act = envelope.payload, envelope.act
         if len(payload) > self._inline_bytes_max:
             return self._judge_in_worker(payload, act, tenant)
         body = parse(payload, self._depth_max)
@@ -84,8 +83,7 @@ class Validation:
         uri = body.get("$schema")
         if type(uri) is not str:
             return Judgement(NO_BODY, self._registry.unknown("", act))
-        foreign = self._foreign.get(tenant, EMPTY)
-        if uri in foreign:
+        if self._foreign and uri in self._foreign.get(tenant, EMPTY):
             return self._judge_in_worker(payload, act, tenant)
         judge = self._registry.judge(uri, act)
         self._metrics.validated_inline += 1

@@ -262,11 +262,12 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._ready = False
 
     @property
     def pid(self) -> int | None:
         """The process id; None while it cannot be asked."""
-        return None if self._writer is None or self._process is None else self._process.pid
+        return self._process.pid if self._ready and self._process is not None else None
 
     async def start(self) -> bool:
         """Start the process and wait until it is ready; tells whether it is."""
@@ -289,15 +290,16 @@ class _Worker:
         self._reader, self._writer = reader, writer
         try:
             async with asyncio.timeout(START_SECONDS_MAX):
-                if await self._read() == READY:
-                    return True
+                self._ready = await self._read() == READY
         except (EOFError, OSError):  # a TimeoutError is one of these
-            pass
-        await self.stop()
-        return False
+            self._ready = False
+        if not self._ready:
+            await self.stop()
+        return self._ready
 
     async def stop(self) -> None:
         """Kill the process and wait until it is gone; a repeat does nothing."""
+        self._ready = False
         writer, self._writer, self._reader = self._writer, None, None
         if writer is not None:
             writer.transport.abort()

@@ -13,8 +13,9 @@ cancellation; `Course.out` remembers who has.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from policy.auction import price, rank
 from policy.effects import Effect, Finish, Tell
@@ -88,13 +89,14 @@ def _ask_initiator(state: State, course: Course, now: float, script: Script) -> 
     """Show the initiator the ranked offers and wait for its choice."""
     call = state.terms.call
     due = now + call.decide_within
-    body = {
+    shown = {
         "ranking": ranking(course.ranking, course.out, frozenset(), ""),
         "decide_before": due,
         "decide_within": call.decide_within,
         "max_awards": call.max_awards,
         "closed_by": course.closed_by,
     }
+    body = {"result": shown, "done": False}
     script.tell(call.initiator, "inform", call.msg_id, body)
     return _moved(state, Phase.CLOSED, due, course, script)
 

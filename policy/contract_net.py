@@ -16,8 +16,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from policy.call import Call, Terms
 from policy.closing import (
@@ -135,7 +136,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
         case ConfirmReceived():
             return _confirm(state, event, now)
         case CancelReceived() if event.sender == state.terms.initiator:
-            return cancel(state, event.reason or "cancelled", now, Script(state))
+            return cancel(_heard(state, event), event.reason or "cancelled", now, Script(state))
         case CancelReceived():
             return _withdraw(state, event, now)
         case DeadlinePassed():
@@ -174,7 +175,9 @@ def _accept(state: State, event: AcceptReceived, now: float) -> Step:
     if offer.valid_until is not None and offer.valid_until < now:
         return state, refuse(event, "OFFER_EXPIRED", "the offer's validity has ended")
     course = replace(course, chosen=(*course.chosen, offer.sender))
-    return _after_choice(replace(_heard(state, event), course=course), now, Script(state))
+    return _after_choice(
+        replace(_heard(state, event), course=course), "rejected", now, Script(state)
+    )
 
 
 def _reject(state: State, event: RejectReceived, now: float) -> Step:
@@ -192,7 +195,7 @@ def _reject(state: State, event: RejectReceived, now: float) -> Step:
     script.reject(offer.sender, offer.msg_id, "rejected")
     course = replace(course, out={**course.out, offer.sender: "rejected"})
     state = replace(_heard(state, event), told=script.told, course=course)
-    return _after_choice(state, now, script)
+    return _after_choice(state, "rejected", now, script)
 
 
 def _named_offer(state: State, offer_id: str) -> OfferReceived | None:
@@ -200,13 +203,13 @@ def _named_offer(state: State, offer_id: str) -> OfferReceived | None:
     return next((offer for offer in state.offers if offer.msg_id == offer_id), None)
 
 
-def _after_choice(state: State, now: float, script: Script) -> Step:
+def _after_choice(state: State, otherwise: str, now: float, script: Script) -> Step:
     """Let the initiator choose on, or decide when nothing is left to choose."""
     course = course_of(state)
     left = [offer for _, offer in standing(state, course, now) if offer.sender not in course.chosen]
     if left and len(course.chosen) < state.terms.call.max_awards:
         return state, script.effects
-    return _decide(state, "rejected", now, script)
+    return _decide(state, otherwise, now, script)
 
 
 def _decide(state: State, otherwise: str, now: float, script: Script) -> Step:
@@ -265,7 +268,7 @@ def _withdraw(state: State, event: CancelReceived, now: float) -> Step:
     state = replace(state, course=replace(course, ranking=ranking))
     script = Script(state, state.terms.relay)
     if state.phase is Phase.CLOSED:
-        return _after_choice(state, now, script)
+        return _after_choice(state, "no_offers", now, script)
     return state, script.effects
 
 

@@ -7,23 +7,18 @@ protocol never learns how. Agents are named by their address, `agent://bob`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(msgspec.Struct, frozen=True):
     """Forward the message that caused this step, byte for byte."""
 
     recipient: str
 
 
-class Tell(NamedTuple):
-    """Send a message of the exchange's own, "accept", "reject", "inform", "failure", "cancel".
-
-    A named tuple, unlike the other effects: a decision makes one for each agent, and they take
-    a third of the time of a frozen dataclass (0.3 us, not 0.9).
-    """
+class Tell(msgspec.Struct, frozen=True):
+    """Send a message of the exchange's own, "accept", "reject", "inform", "failure", "cancel"."""
 
     recipient: str
     act: str
@@ -35,8 +30,7 @@ class Tell(NamedTuple):
     """The payload without "$schema" and "act"; judged by the shipped schema of the act."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """Answer the sender of the message that caused this step: it did not count."""
 
     recipient: str
@@ -47,8 +41,7 @@ class Refuse:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """The outcome is known and final for the initiator: log it, count it, keep the record."""
 
     outcome: Mapping[str, object]

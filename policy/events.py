@@ -9,18 +9,18 @@ function of its events and their times, which is what makes a recorded one repla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class OfferReceived:
+class OfferReceived(msgspec.Struct, frozen=True):
     """An eligible agent, or one that is not, made an offer."""
 
     sender: str
     msg_id: str
     value: float
     """Finite."""
-    fields: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = msgspec.field(default_factory=dict)
     """The whole payload, for the utility expression. Never changed."""
     valid_until: float | None = None
     """Seconds on the gateway's clock; None means until the negotiation ends."""
@@ -29,16 +29,14 @@ class OfferReceived:
     """The exchange made this up to test the market; only a gateway sets it, no payload does."""
 
 
-@dataclass(frozen=True, slots=True)
-class MalformedReceived:
+class MalformedReceived(msgspec.Struct, frozen=True):
     """Something from a party that broke its schema; it was refused before it came here."""
 
     sender: str
     msg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalReceived:
+class RefusalReceived(msgspec.Struct, frozen=True):
     """An agent will not make an offer."""
 
     sender: str
@@ -46,16 +44,14 @@ class RefusalReceived:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotUnderstoodReceived:
+class NotUnderstoodReceived(msgspec.Struct, frozen=True):
     """An agent could not read what it was sent."""
 
     sender: str
     msg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptReceived:
+class AcceptReceived(msgspec.Struct, frozen=True):
     """The initiator accepts an offer itself."""
 
     sender: str
@@ -63,8 +59,7 @@ class AcceptReceived:
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RejectReceived:
+class RejectReceived(msgspec.Struct, frozen=True):
     """The initiator rejects an offer itself; an empty offer_id means all that are left."""
 
     sender: str
@@ -72,8 +67,7 @@ class RejectReceived:
     offer_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmReceived:
+class ConfirmReceived(msgspec.Struct, frozen=True):
     """A winner stands by its offer."""
 
     sender: str
@@ -81,8 +75,7 @@ class ConfirmReceived:
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReceived:
+class CancelReceived(msgspec.Struct, frozen=True):
     """The initiator ends the negotiation, or a contractor withdraws its offer."""
 
     sender: str
@@ -90,8 +83,7 @@ class CancelReceived:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportReceived:
+class ReportReceived(msgspec.Struct, frozen=True):
     """An agent reported the end of its work, or answered a cancel."""
 
     sender: str
@@ -99,24 +91,21 @@ class ReportReceived:
     succeeded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CounterReceived:
+class CounterReceived(msgspec.Struct, frozen=True):
     """A counter-offer, which a contract net does not know."""
 
     sender: str
     msg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AgentGone:
+class AgentGone(msgspec.Struct, frozen=True):
     """The exchange gave up on reaching an agent."""
 
     sender: str
     msg_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlinePassed:
+class DeadlinePassed(msgspec.Struct, frozen=True):
     """The time that the state was waiting for has come."""
 
     sender: str = ""

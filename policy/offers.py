@@ -6,7 +6,7 @@ most of what a gateway does with negotiations is to run it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from policy.closing import Script, Step, close
 from policy.effects import Effect

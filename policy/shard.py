@@ -4,6 +4,10 @@ Clock, queue and table meet here and nowhere else. Whoever has something for a n
 posts it; the shard applies it and hands the effects to `perform`. There is no lock, because
 nobody else touches the table. The queue is bounded: `post` says when it is full, and its
 caller waits for `room`, up to the socket of the agent that sends too fast.
+
+Time in a shard is the time at which the gateway received what is applied next (N-1.11): an
+offer that came before the deadline counts, however long the queue was in front of it, because
+timers fire only up to the receive time of the head of the queue.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ class Shard(Generic[Cause]):
         self._now = now
         self._perform = perform
         self._queue_max = queue_max
-        self._queue: deque[tuple[str, Event | Call, Cause]] = deque()
+        self._queue: deque[tuple[float, str, Event | Call, Cause]] = deque()
         self._posted = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -57,20 +61,23 @@ class Shard(Generic[Cause]):
         """Tell the state in words."""
         due = self.table.next_deadline()
         when = "no deadline" if due is None else f"next deadline in {due - self._now():.1f} s"
-        return f"<Shard {self.number}: {len(self.table)} open, {len(self._queue)} queued, {when}>"
+        held = f"{self.table.open_count} open, {len(self._queue)} queued"
+        return f"<Shard {self.number}: {held}, {when}>"
 
     @property
     def queued(self) -> int:
         """Return how many events wait."""
         return len(self._queue)
 
-    def post(self, negotiation_id: str, event: Event | Call, cause: Cause) -> bool:
+    def post(
+        self, received_at: float, negotiation_id: str, event: Event | Call, cause: Cause
+    ) -> bool:
         """Queue an event, or a call that opens; False when the caller must wait for `room`.
 
         The event is taken in any case, so the queue exceeds its bound by at most one event
         for each caller, each of which then waits.
         """
-        self._queue.append((negotiation_id, event, cause))
+        self._queue.append((received_at, negotiation_id, event, cause))
         self._posted.set()
         if len(self._queue) < self._queue_max:
             return True
@@ -84,7 +91,7 @@ class Shard(Generic[Cause]):
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
-            self.fire_timers()  # first, so that a busy queue cannot starve the clock
+            self.fire_timers(self._queue[0][0] if self._queue else self._now())
             if self._queue:
                 self._apply_slice()
                 await asyncio.sleep(0)
@@ -98,9 +105,8 @@ class Shard(Generic[Cause]):
             except TimeoutError:
                 continue
 
-    def fire_timers(self) -> None:
-        """Tell every negotiation whose time has come."""
-        now = self._now()
+    def fire_timers(self, now: float) -> None:
+        """Tell every negotiation whose time has come by `now`."""
         for negotiation_id in self.table.due(now):
             event = DeadlinePassed()
             effects = self.table.apply(negotiation_id, event, now)
@@ -109,8 +115,7 @@ class Shard(Generic[Cause]):
     def _apply_slice(self) -> None:
         table, queue, perform = self.table, self._queue, self._perform
         for _ in range(min(len(queue), SLICE)):
-            negotiation_id, event, cause = queue.popleft()
-            now = self._now()
+            now, negotiation_id, event, cause = queue.popleft()
             if isinstance(event, Call):
                 effects: list[Effect] | None = table.open(event, now)
             else:

@@ -8,8 +8,9 @@ terms never change and are shared by all states of a negotiation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from policy.auction import Ranked
 from policy.call import Terms
@@ -43,8 +44,7 @@ class Phase(Enum):
 ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.NO_AWARD)
 
 
-@dataclass(frozen=True, slots=True)
-class Aside:
+class Aside(msgspec.Struct, frozen=True):
     """What happens rarely while offers come in, and who was heard besides."""
 
     met: bool = False
@@ -55,7 +55,7 @@ class Aside:
     """Agents that offered and took it back."""
     malformed: frozenset[str] = frozenset()
     """Agents that sent something that broke its schema."""
-    late: Mapping[str, str] = field(default_factory=dict)
+    late: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The msg_id of the offer that an agent made after the close."""
     heard: frozenset[tuple[str, str]] = frozenset()
     """Sender and msg_id of every other act that changed the state, to know it again."""
@@ -64,8 +64,7 @@ class Aside:
 NOTHING_ASIDE = Aside()
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(msgspec.Struct, frozen=True):
     """A unit that an agent has won, or wins once it confirms."""
 
     agent: str
@@ -76,8 +75,7 @@ class Award:
     confirm_by: float
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(msgspec.Struct, frozen=True):
     """What has become of a negotiation since its close."""
 
     closed_at: float
@@ -87,7 +85,7 @@ class Course:
     """Every offer, the best first; empty once the outcome is known."""
     chosen: tuple[str, ...] = ()
     """Agents whose offers the initiator has accepted."""
-    out: Mapping[str, str] = field(default_factory=dict)
+    out: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Agents that offered and have had their last word, with the reason."""
     pending: tuple[Award, ...] = ()
     """Awards that are not confirmed yet, in the order in which they were made."""
@@ -101,8 +99,7 @@ class Course:
     """What the initiator was told in the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Where one negotiation stands."""
 
     terms: Terms

@@ -123,7 +123,8 @@ def _compiled(node: ast.expr) -> _Term:
         case ast.Constant(int() | float() as number) if not isinstance(number, bool):
             return _constant(number)
         case ast.Name() | ast.Attribute():
-            return _field(_path(node))
+            # The tokens leave nothing but names around a dot.
+            return _field(tuple(ast.unparse(node).split(".")))
         case ast.UnaryOp(ast.USub(), operand):
             inner = _compiled(operand)
             return lambda fields: -inner(fields)
@@ -155,16 +156,6 @@ def _compiled(node: ast.expr) -> _Term:
             )
         case _:
             raise UtilityError(f"the expression may not use {type(node).__name__}")
-
-
-def _path(node: ast.expr) -> tuple[str, ...]:
-    match node:
-        case ast.Name(name):
-            return (name,)
-        case ast.Attribute(owner, name):
-            return (*_path(owner), name)
-        case _:
-            raise UtilityError("only a name may stand before a dot")
 
 
 def _constant(number: float) -> _Term:

@@ -1,0 +1,397 @@
+"""What an agent owes as a contractor: an answer to every call, and its word when it wins.
+
+A call is *asked* while the author's handler works on it, *standing* from the moment its
+offer is sent until the verdict, then forgotten. Every call is answered: a handler that
+raises answers not-understood, no handler answers refuse. While an offer stands it is sent again
+after every reconnect; and when the same call comes under another negotiation id, because a
+gateway was lost, the same offer answers it and the author is not asked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmx.calls import Call, Offer, Refusal, Verdict
+from llmx.dispatch import Dispatch
+from llmx.errors import Refused, SessionError
+from llmx.handlers import Handlers
+from llmx.messages import Drafts, Message, number_in, object_in, text_in
+from llmx.session import Session
+from llmx.v1.envelope_pb2 import Act, Envelope
+
+log = logging.getLogger("llmx")
+
+STANDING_MAX = 16_384
+STANDING_SECONDS = 3600.0  # after that no gateway remembers the negotiation
+REPAIR_CODES = frozenset(
+    ("SCHEMA_VIOLATION", "INVALID_JSON", "TOO_LARGE", "UNKNOWN_SCHEMA", "MALFORMED_ENVELOPE")
+)
+"""What another offer can put right."""
+RETRY_CODES = frozenset(("RATE_EXCEEDED", "OVERLOADED", "VALIDATION_TIMEOUT"))
+"""What waiting can put right."""
+CANCELLED = {"done": True, "reason": "cancelled"}
+FAILED = "on_cfp failed in negotiation %s"
+
+
+@dataclass(slots=True)
+class Standing:
+    """A call, and what we said to it."""
+
+    call: Call
+    negotiation_id: str
+    since: float
+    offer: Offer | None = None
+    envelope: Envelope | None = None
+    """The offer as it was sent; None while the author still thinks."""
+    repairs: int = 0
+    is_adrift: bool = False
+    """Was the negotiation lost with its gateway? Then the call may come anew."""
+    judged: bool = False
+    """Was it accepted? Then it is only kept because the award can still be cancelled."""
+
+
+class Contractor:
+    """The contractor's side of one agent."""
+
+    def __init__(
+        self,
+        session: Session,
+        drafts: Drafts,
+        dispatch: Dispatch,
+        handlers: Handlers,
+        repairs_max: int,
+    ) -> None:
+        """Answer calls with the author's handlers."""
+        self._session = session
+        self._drafts = drafts
+        self._dispatch = dispatch
+        self._handlers = handlers
+        self._repairs_max = repairs_max
+        self._by_call: OrderedDict[tuple[str, str], Standing] = OrderedDict()
+        self._by_negotiation: dict[str, Standing] = {}
+        self._by_offer: dict[str, Standing] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_call)
+
+    # ------------------------------------------------------------------ what comes
+
+    def called(self, envelope: Envelope) -> bool:
+        """Take a call; False means that there is no room for it now."""
+        known = self._by_call.get((envelope.sender, envelope.msg_id))
+        if known is not None:
+            self._reopened(known, envelope.negotiation_id)
+            return True
+        call = Call(envelope)
+        handler = self._handlers.find("on_cfp")
+        if handler is None:
+            return self._put(call, lambda: self._answer(call, Refusal("no_handler")))
+        standing = Standing(call, envelope.negotiation_id, time.monotonic())
+        if inspect.iscoroutinefunction(handler) or not self._session.has_room:
+            if not self._put(call, lambda: self._ask(standing, handler)):
+                return False
+            self._remember(standing)
+            return True
+        self._remember(standing)
+        try:
+            answer = handler(call)  # at once, without a task
+        except Exception:  # the author's mistake is answered, not spread
+            log.exception(FAILED, standing.negotiation_id)
+            self._not_understood(standing)
+            return True
+        if inspect.isawaitable(answer):
+            self._dispatch.put(call.negotiation_id, lambda: self._await(standing, answer))
+        else:
+            self._conclude(standing, answer)
+        return True
+
+    def judged(self, message: Message) -> bool:
+        """Take an accept, a reject or a cancel; False means that there is no room for it now."""
+        standing = self._by_negotiation.get(message.negotiation_id)
+        if standing is None or standing.offer is None:
+            if message.envelope.act == Act.ACT_CANCEL and standing is not None:
+                self._forget(standing)
+                self._reply(Act.ACT_INFORM, CANCELLED, standing)
+            return True
+        return self._dispatch.put(message.negotiation_id, lambda: self._hear(standing, message))
+
+    def refused(self, error: Refused) -> bool:
+        """Take the refusal of an offer; False when it was none of ours."""
+        standing = self._by_offer.get(error.msg_id)
+        if standing is None:
+            return False
+        if not self._dispatch.put(standing.negotiation_id, lambda: self._repair(standing, error)):
+            self._forget(standing)
+        return True
+
+    def resend(self) -> None:
+        """Send the standing offers again, on a new stream."""
+        for standing in list(self._by_call.values()):
+            if standing.judged or standing.is_adrift or standing.envelope is None:
+                continue
+            if self._session.has_room:
+                self._session.post(standing.envelope, repeated=True)
+
+    # ------------------------------------------------------------------ answering
+
+    def _put(self, call: Call, work: Callable[[], Awaitable[None]]) -> bool:
+        return self._dispatch.put(call.negotiation_id, work)
+
+    async def _ask(self, standing: Standing, handler: Callable[[Call], Any]) -> None:
+        try:
+            answer = handler(standing.call)
+        except Exception:
+            log.exception(FAILED, standing.negotiation_id)
+            await self._session.room()
+            self._not_understood(standing)
+            return
+        await self._await(standing, answer)
+
+    async def _await(self, standing: Standing, answer: Any) -> None:
+        try:
+            answer = await answer if inspect.isawaitable(answer) else answer
+        except Exception:
+            log.exception(FAILED, standing.negotiation_id)
+            await self._session.room()
+            self._not_understood(standing)
+            return
+        await self._session.room()
+        self._conclude(standing, answer)
+
+    async def _answer(self, call: Call, refusal: Refusal) -> None:
+        await self._session.room()
+        self._post(Act.ACT_REFUSE, {"reason": refusal.reason}, call.negotiation_id, call.msg_id)
+
+    def _conclude(self, standing: Standing, answer: object) -> None:
+        """Send what the author answered, unless the call is over."""
+        if not self._knows(standing):
+            return
+        match answer:
+            case Offer():
+                try:
+                    self._offer(standing, answer)
+                except (TypeError, ValueError):  # not JSON
+                    log.exception(FAILED, standing.negotiation_id)
+                    self._not_understood(standing)
+            case Refusal() | None:
+                body = {"reason": answer.reason} if answer and answer.reason else {}
+                self._forget(standing)
+                self._reply(Act.ACT_REFUSE, body, standing)
+            case _:
+                log.error(
+                    "on_cfp answered %s in negotiation %s: %s is no Offer, Refusal or None",
+                    standing.call.initiator,
+                    standing.negotiation_id,
+                    type(answer).__name__,
+                )
+                self._not_understood(standing)
+
+    def _offer(self, standing: Standing, offer: Offer) -> None:
+        standing.offer = offer
+        envelope = self._drafts.write(
+            Act.ACT_OFFER,
+            offer.body(),
+            negotiation_id=standing.negotiation_id,
+            in_reply_to=standing.call.msg_id,
+        )
+        self._send_offer(standing, envelope)
+
+    def _send_offer(self, standing: Standing, envelope: Envelope) -> None:
+        if standing.envelope is not None:
+            self._by_offer.pop(standing.envelope.msg_id, None)
+        standing.envelope = envelope
+        self._by_offer[envelope.msg_id] = standing
+        self._session.post(envelope)
+
+    def _not_understood(self, standing: Standing) -> None:
+        self._forget(standing)
+        self._reply(Act.ACT_NOT_UNDERSTOOD, {"reason": "handler_failed"}, standing)
+
+    def _reopened(self, standing: Standing, negotiation_id: str) -> None:
+        """Answer the same call in the negotiation that took the lost one's place."""
+        self._by_negotiation.pop(standing.negotiation_id, None)
+        standing.negotiation_id = negotiation_id
+        standing.is_adrift = standing.judged = False
+        self._by_negotiation[negotiation_id] = standing
+        if standing.envelope is not None:
+            again = self._drafts.rewrite(standing.envelope, negotiation_id=negotiation_id)
+            self._send_offer(standing, again)
+
+    async def _repair(self, standing: Standing, error: Refused) -> None:
+        """Try again what was refused, as far as that can help."""
+        if error.msg_id not in self._by_offer or standing.offer is None:
+            return  # another offer has taken its place
+        log.info("an offer in negotiation %s was refused: %s", standing.negotiation_id, error)
+        if error.code == "UNKNOWN_NEGOTIATION":
+            standing.is_adrift = True
+            return
+        if standing.repairs >= self._repairs_max or not standing.envelope:
+            self._give_up(standing, error)
+            return
+        standing.repairs += 1
+        if error.code in RETRY_CODES and error.retry_after is not None:
+            await asyncio.sleep(error.retry_after)
+            negotiation_id = standing.negotiation_id
+            again = self._drafts.rewrite(standing.envelope, negotiation_id=negotiation_id)
+            await self._session.room()
+            self._send_offer(standing, again)
+            return
+        handler = self._handlers.find("on_refused")
+        if error.code not in REPAIR_CODES or handler is None:
+            self._give_up(standing, error)
+            return
+        better = handler(error, standing.offer)
+        better = await better if inspect.isawaitable(better) else better
+        if isinstance(better, Offer):
+            await self._session.room()
+            self._offer(standing, better)
+        else:
+            self._give_up(standing, error)
+
+    def _give_up(self, standing: Standing, error: Refused) -> None:
+        self._forget(standing)
+        if error.code in REPAIR_CODES:  # the initiator still waits for a word of ours
+            self._reply(Act.ACT_REFUSE, {"reason": "offer_invalid"}, standing)
+
+    # ------------------------------------------------------------------ the verdict
+
+    async def _hear(self, standing: Standing, message: Message) -> None:
+        if not self._knows(standing):
+            return  # an earlier word was the last
+        body, act = message.body, message.envelope.act
+        verdict = self._verdict(standing, message)
+        if act == Act.ACT_ACCEPT and _asks_to_confirm(standing.call, body):
+            if not await self._confirm(standing, verdict):
+                return
+        elif act == Act.ACT_CANCEL:
+            await self._session.room()
+            self._reply(Act.ACT_INFORM, CANCELLED, standing)
+        standing.judged = verdict.won
+        if not (verdict.won and (verdict.wants_report or _asks_to_confirm(standing.call, body))):
+            self._forget(standing)
+        await self._run("on_outcome", verdict)
+        if verdict.won:
+            # Beside this lane, so that long work does not keep a cancel from being heard.
+            self._dispatch.put(f"{standing.negotiation_id} award", lambda: self._work(verdict))
+
+    def _verdict(self, standing: Standing, message: Message) -> Verdict:
+        assert standing.offer is not None, "only who offered is judged"
+        assert standing.envelope is not None, "an offer was sent"
+        body = message.body
+        cancelled = message.envelope.act == Act.ACT_CANCEL
+        return Verdict(
+            won=message.envelope.act == Act.ACT_ACCEPT,
+            reason=text_in(body, "reason") or ("cancelled" if cancelled else ""),
+            negotiation_id=standing.negotiation_id,
+            offer_id=text_in(body, "offer_id") or standing.envelope.msg_id,
+            offer=standing.offer,
+            call=standing.call,
+            price=number_in(body, "price"),
+            detail=text_in(body, "detail"),
+            award=object_in(body, "award"),
+        )
+
+    async def _confirm(self, standing: Standing, verdict: Verdict) -> bool:
+        handler = self._handlers.find("on_confirm")
+        stands: object = True
+        if handler is not None:
+            try:
+                stands = handler(verdict)
+                stands = await stands if inspect.isawaitable(stands) else stands
+            except Exception:
+                log.exception("on_confirm failed in negotiation %s", verdict.negotiation_id)
+                stands = False
+        await self._session.room()
+        if stands:
+            self._reply(Act.ACT_CONFIRM, {"offer_id": verdict.offer_id}, standing)
+            return True
+        self._forget(standing)
+        self._reply(Act.ACT_REFUSE, {"reason": "not_confirmed"}, standing)
+        return False
+
+    async def _work(self, verdict: Verdict) -> None:
+        """Do the work of an award, and report where the call asks for it."""
+        handler = self._handlers.find("on_award")
+        wants_report = verdict.wants_report
+        if handler is None:
+            if wants_report:
+                self._report(Act.ACT_FAILURE, {"reason": "no_handler"}, verdict)
+            return
+        try:
+            result = handler(verdict)
+            result = await result if inspect.isawaitable(result) else result
+        except Exception as error:
+            log.exception("on_award failed in negotiation %s", verdict.negotiation_id)
+            if wants_report:
+                self._report(Act.ACT_FAILURE, {"reason": type(error).__name__}, verdict)
+            return
+        if wants_report:
+            self._report(Act.ACT_INFORM, {"result": result, "done": True}, verdict)
+
+    def _report(self, act: Act, body: Mapping[str, Any], verdict: Verdict) -> None:
+        standing = self._by_negotiation.get(verdict.negotiation_id)
+        if standing is None:
+            return  # cancelled meanwhile, and that was answered
+        self._forget(standing)
+        self._post(act, body, verdict.negotiation_id, verdict.call.msg_id)
+
+    async def _run(self, name: str, verdict: Verdict) -> None:
+        handler = self._handlers.find(name)
+        if handler is None:
+            return
+        try:
+            result = handler(verdict)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            log.exception("%s failed in negotiation %s", name, verdict.negotiation_id)
+
+    # ------------------------------------------------------------------ inside
+
+    def _reply(self, act: Act, body: Mapping[str, Any], standing: Standing) -> None:
+        self._post(act, body, standing.negotiation_id, standing.call.msg_id)
+
+    def _post(self, act: Act, body: Mapping[str, Any], negotiation_id: str, reply_to: str) -> None:
+        try:
+            self._session.post(
+                self._drafts.write(act, body, negotiation_id=negotiation_id, in_reply_to=reply_to)
+            )
+        except SessionError as gone:
+            log.debug("negotiation %s is left without a word: %s", negotiation_id, gone)
+
+    def _remember(self, standing: Standing) -> None:
+        now = time.monotonic()
+        while self._by_call:
+            oldest = next(iter(self._by_call.values()))
+            if len(self._by_call) < STANDING_MAX and now - oldest.since < STANDING_SECONDS:
+                break
+            self._forget(oldest)
+        self._by_call[standing.call.initiator, standing.call.msg_id] = standing
+        self._by_negotiation[standing.negotiation_id] = standing
+
+    def _knows(self, standing: Standing) -> bool:
+        key = (standing.call.initiator, standing.call.msg_id)
+        return self._by_call.get(key) is standing
+
+    def _forget(self, standing: Standing) -> None:
+        self._by_call.pop((standing.call.initiator, standing.call.msg_id), None)
+        self._by_negotiation.pop(standing.negotiation_id, None)
+        if standing.envelope is not None:
+            self._by_offer.pop(standing.envelope.msg_id, None)
+
+
+def _asks_to_confirm(call: Call, body: Mapping[str, Any]) -> bool:
+    """Must the winner confirm? The accept says so, or the policy that the call brought."""
+    award = object_in(body, "award")
+    for name in ("confirm", "confirm_within", "confirm_by"):
+        said = award.get(name, body.get(name))
+        if said is not None:
+            return bool(said)
+    return object_in(call.body, "policy").get("confirm") is True

@@ -1,0 +1,90 @@
+"""Runs the author's handlers: in order within one negotiation, side by side across them.
+
+Work is filed under a key. Work with the same key runs one after the other; at most
+`running_max` keys run at once, and at most `waiting_max` pieces of work wait. A task serves
+one key until it is empty and then takes the next waiting key, so that a burst costs few tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("llmx")
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Dispatch:
+    """The author's handlers at work."""
+
+    def __init__(self, running_max: int, waiting_max: int) -> None:
+        """Run at most `running_max` keys at once and let `waiting_max` pieces of work wait."""
+        self._running_max = running_max
+        self._waiting_max = waiting_max
+        self._lanes: dict[str, deque[Work]] = {}
+        self._ready: deque[str] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __repr__(self) -> str:
+        return f"<Dispatch: {len(self._running)} running, {self._waiting} waiting>"
+
+    @property
+    def has_room(self) -> bool:
+        """Can more work be taken?"""
+        return self._waiting < self._waiting_max
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Run work as tasks of this group."""
+        self._tasks = tasks
+
+    def put(self, key: str, work: Work) -> bool:
+        """Take a piece of work, or return False when too much waits already."""
+        if not self.has_room or self._tasks is None:
+            return False
+        self._waiting += 1
+        self._idle.clear()
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.append(work)
+            return True
+        self._lanes[key] = deque((work,))
+        self._ready.append(key)
+        if len(self._running) < self._running_max:
+            task = self._tasks.create_task(self._serve())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return True
+
+    def cancel(self) -> None:
+        """Take no more work and cancel what runs."""
+        self._tasks = None
+        for task in self._running:
+            task.cancel()
+
+    async def idle(self) -> None:
+        """Return when no work is left."""
+        await self._idle.wait()
+
+    async def _serve(self) -> None:
+        while self._ready:
+            key = self._ready.popleft()
+            lane = self._lanes[key]
+            while lane:
+                self._waiting -= 1
+                await self._run(key, lane.popleft())
+            del self._lanes[key]
+        if not self._lanes:
+            self._idle.set()
+
+    async def _run(self, key: str, work: Work) -> None:
+        try:
+            await work()
+        except Exception:  # a handler's mistake must not end the session
+            log.exception("a handler failed for %s", key)

@@ -1,0 +1,188 @@
+"""What an initiator sees of its negotiation.
+
+The events come in this order: `Opened`, then any number of `OfferMade`, `OfferRefused` and
+`OfferWithdrawn`, perhaps one `Ranked`, and last the `Outcome`. A second `Opened` says that
+the gateway was lost and the call was opened anew: the offers before it do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmx.messages import Message, number_in, object_in, text_in
+from llmx.v1.negotiation_pb2 import NegotiationOpened
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The gateway took the call."""
+
+    negotiation_id: str
+    eligible: tuple[str, ...]
+    """The agents that may answer."""
+    closes_at: float
+    """When the last answer is taken, in seconds since 1970 by the gateway's clock."""
+    policy: str
+    """The profile and its revision, "flow/high@1"."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """A contractor made an offer."""
+
+    agent: str
+    offer_id: str
+    value: float
+    conditions: Mapping[str, Any]
+    terms: Mapping[str, Any]
+    text: str
+    negotiation_id: str
+    body: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """The whole payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """A contractor will not make an offer."""
+
+    agent: str
+    reason: str
+    understood: bool = True
+    """False when the contractor could not read the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferWithdrawn:
+    """A contractor took its revocable offer back."""
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RankedOffer:
+    """An offer as the gateway sees it after the close."""
+
+    agent: str
+    offer_id: str
+    value: float | None
+    rank: int | None = None
+    """From 1; None when the offer cannot win."""
+    score: float | None = None
+    """What the utility expression came to."""
+    price: float | None = None
+    """What is paid; only for winners."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The round is closed and the initiator decides: accept one of these, or reject."""
+
+    offers: tuple[RankedOffer, ...]
+    """The best first."""
+    body: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the negotiation ended."""
+
+    negotiation_id: str
+    state: str
+    """ "committed", "no_award" or "cancelled"."""
+    reason: str
+    winners: tuple[RankedOffer, ...] = ()
+    ranking: tuple[RankedOffer, ...] = ()
+    """Everybody who offered, the best first."""
+    closed_by: str = ""
+    """What ended the round: "quorum", "all_answered", "deadline" or "cancel"."""
+    policy: str = ""
+    complete: bool = True
+    """Did every eligible agent answer?"""
+    body: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """Everything that the gateway said: counts, times, the round."""
+
+    @property
+    def winner(self) -> RankedOffer | None:
+        """Return the first winner, or None when there is none."""
+        return self.winners[0] if self.winners else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a winner said about its work."""
+
+    agent: str
+    succeeded: bool
+    result: Any = None
+    reason: str = ""
+
+
+Event = Opened | OfferMade | OfferRefused | OfferWithdrawn | Ranked | Outcome
+
+
+def opened_of(opened: NegotiationOpened) -> Opened:
+    """Read the gateway's answer to a call."""
+    return Opened(
+        opened.negotiation_id,
+        tuple(opened.eligible),
+        opened.closes_at.ToNanoseconds() / 1e9,
+        opened.policy,
+    )
+
+
+def offer_of(message: Message) -> OfferMade:
+    """Read an offer. Raises ValueError when the payload is none."""
+    body = message.body
+    value = number_in(body, "value")
+    if value is None:
+        raise ValueError("an offer without a value")
+    return OfferMade(
+        message.sender,
+        message.msg_id,
+        value,
+        object_in(body, "conditions"),
+        object_in(body, "terms"),
+        text_in(body, "text"),
+        message.negotiation_id,
+        body,
+    )
+
+
+def ranked_offers(entries: object) -> tuple[RankedOffer, ...]:
+    """Read a list of ranked offers; what is no offer is left out."""
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        return ()
+    return tuple(_ranked(entry) for entry in entries if isinstance(entry, dict))
+
+
+def outcome_of(message: Message) -> Outcome:
+    """Read the outcome in a gateway's inform."""
+    body = object_in(message.body, "outcome")
+    return Outcome(
+        text_in(body, "negotiation_id") or message.negotiation_id,
+        text_in(body, "state"),
+        text_in(body, "reason"),
+        ranked_offers(body.get("winners")),
+        ranked_offers(body.get("ranking")),
+        text_in(body, "closed_by"),
+        text_in(body, "policy"),
+        body.get("complete") is not False,
+        body,
+    )
+
+
+def _ranked(entry: Mapping[str, Any]) -> RankedOffer:
+    rank = number_in(entry, "rank")
+    return RankedOffer(
+        text_in(entry, "agent"),
+        text_in(entry, "offer_id"),
+        number_in(entry, "value"),
+        int(rank) if rank is not None else None,
+        number_in(entry, "score"),
+        number_in(entry, "price"),
+        text_in(entry, "reason"),
+    )

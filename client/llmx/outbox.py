@@ -1,0 +1,104 @@
+"""What an agent still owes its gateway.
+
+A message is *queued* until it went out in a numbered frame, *in flight* until that frame is
+confirmed or the message refused. When the stream breaks, everything in flight goes back to
+the head of the queue in its old order: the msg_id makes the repeat harmless.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from llmx.v1.envelope_pb2 import Envelope
+
+OVERHEAD_BYTES = 16  # tag and length of one envelope, generously
+ENVELOPES_PER_FRAME_MAX = 512
+
+
+@dataclass(slots=True)
+class Owed:
+    """A message that the gateway has not answered for."""
+
+    envelope: Envelope
+    repeated: bool = False
+    """Did an earlier stream carry it too? Then DUPLICATE is good news."""
+
+
+class Outbox:
+    """What we still owe the gateway."""
+
+    def __init__(self) -> None:
+        """Owe nothing."""
+        self._queue: deque[str] = deque()
+        self._flights: deque[tuple[int, list[str]]] = deque()
+        self._owed: dict[str, Owed] = {}
+
+    def __len__(self) -> int:
+        return len(self._owed)
+
+    def __contains__(self, msg_id: object) -> bool:
+        return msg_id in self._owed
+
+    def __repr__(self) -> str:
+        return f"<Outbox: {len(self._queue)} queued, {len(self._owed)} unconfirmed>"
+
+    @property
+    def has_queued(self) -> bool:
+        """Is there something that no frame of this stream has carried?"""
+        return bool(self._queue)
+
+    def is_repeated(self, msg_id: str) -> bool:
+        """Is the message owed, and may an earlier stream have carried it?"""
+        owed = self._owed.get(msg_id)
+        return owed is not None and owed.repeated
+
+    def put(self, envelope: Envelope, *, repeated: bool = False) -> None:
+        """Queue a message; one that is owed already is not queued twice."""
+        if envelope.msg_id in self._owed:
+            return
+        self._owed[envelope.msg_id] = Owed(envelope, repeated)
+        self._queue.append(envelope.msg_id)
+
+    def take(self, number: int, bytes_max: int) -> list[Envelope]:
+        """Return what frame `number` shall carry: all that is queued, up to `bytes_max`.
+
+        At least one message is taken, however large; its refusal is the gateway's business.
+        """
+        taken: list[Envelope] = []
+        size = 0
+        while self._queue and len(taken) < ENVELOPES_PER_FRAME_MAX:
+            owed = self._owed.get(self._queue[0])
+            if owed is None:  # settled while it waited
+                self._queue.popleft()
+                continue
+            size += owed.envelope.ByteSize() + OVERHEAD_BYTES
+            if taken and size > bytes_max:
+                break
+            self._queue.popleft()
+            taken.append(owed.envelope)
+        if taken:
+            self._flights.append((number, [envelope.msg_id for envelope in taken]))
+        return taken
+
+    def confirm(self, number: int) -> list[str]:
+        """Forget the frames up to `number` and return the msg_ids that count as admitted."""
+        admitted: list[str] = []
+        while self._flights and self._flights[0][0] <= number:
+            for msg_id in self._flights.popleft()[1]:
+                if self._owed.pop(msg_id, None) is not None:
+                    admitted.append(msg_id)  # noqa: PERF401 - the pop is the point
+        return admitted
+
+    def settle(self, msg_id: str) -> Owed | None:
+        """Forget one message, because it was refused or given up; None if it was not owed."""
+        return self._owed.pop(msg_id, None)
+
+    def rewind(self) -> None:
+        """Queue again what was in flight when the stream broke, before everything else."""
+        flying = [msg_id for _, msg_ids in self._flights for msg_id in msg_ids]
+        self._flights.clear()
+        for msg_id in reversed(flying):
+            if (owed := self._owed.get(msg_id)) is not None:
+                owed.repeated = True
+                self._queue.appendleft(msg_id)

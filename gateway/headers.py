@@ -1,0 +1,222 @@
+"""What is checked of an envelope around its payload.
+
+Nearly every envelope is good, so `is_good` only says yes or no, in one expression, with the
+cheapest parts first; `fault` looks again at one that is not and says what, where and what
+would have been right.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.clock import iso_text, seconds_of
+from gateway.members import Member
+from gateway.refusals import Fault
+from llmx.v1.envelope_pb2 import ACT_CFP, ACT_MESSAGE, ACT_UNSPECIFIED, Act, Envelope
+
+MSG_ID = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
+
+CONSENT_CHARACTERS_MAX = 64
+
+SENDABLE = frozenset(Act.values()) - {ACT_UNSPECIFIED}
+PARTY_ACTS = SENDABLE - {ACT_MESSAGE, ACT_CFP}
+"""Acts that happen inside a negotiation that is open already."""
+
+_is_msg_id = MSG_ID.fullmatch
+_moment_of = datetime.fromisoformat
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """The bounds of a message."""
+
+    envelope_bytes_max: int
+    payload_bytes_max: int
+    recipients_max: int
+    capabilities_max: int
+    ttl_default: float
+    ttl_max: float
+    clock_skew_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends on a stream, as its token says."""
+
+    member: Member
+    acts: frozenset[int] = SENDABLE
+    """The acts that the token allows."""
+
+
+class HeaderCheck:
+    """Checks envelopes against the limits of one gateway."""
+
+    def __init__(self, limits: AdmissionLimits) -> None:
+        """Check against `limits`."""
+        self._limits = limits
+        self._bytes_max = limits.envelope_bytes_max
+        self._payload_max = limits.payload_bytes_max
+        self._latest = datetime.fromtimestamp(0, UTC)
+        self._latest_until = 0.0
+
+    def is_good(
+        self,
+        envelope: Envelope,
+        msg_id: str,
+        act: int,
+        negotiation_id: str,
+        payload_bytes: int,
+        raw_bytes: int,
+        sender: Sender,
+        now: float,
+    ) -> bool:
+        """Tell whether there is nothing to say about the header."""
+        if now >= self._latest_until:  # a second more or less does not matter to clocks
+            self._latest = datetime.fromtimestamp(now + self._limits.clock_skew_max, UTC)
+            self._latest_until = now + 1.0
+        try:
+            return (
+                payload_bytes <= self._payload_max
+                and raw_bytes <= self._bytes_max
+                and act in sender.acts
+                and envelope.sender == sender.member.agent_id
+                and _is_msg_id(msg_id) is not None
+                and (negotiation_id != "" or act not in PARTY_ACTS)
+                and _moment_of(envelope.ts) <= self._latest
+                and (act in PARTY_ACTS or len(envelope.recipients) <= self._limits.recipients_max)
+                and (not envelope.HasField("scope") or self._is_scope_good(envelope))
+                and len(envelope.capabilities) <= self._limits.capabilities_max
+            )
+        except (ValueError, TypeError):  # ts is no time, or has no zone
+            return False
+
+    def _is_scope_good(self, envelope: Envelope) -> bool:
+        scope = envelope.scope
+        if len(scope.consent) > CONSENT_CHARACTERS_MAX:
+            return False
+        if not scope.HasField("ttl"):
+            return True
+        return 0 < seconds_to_live(envelope) <= self._limits.ttl_max
+
+    def fault(self, envelope: Envelope, raw_bytes: int, sender: Sender, now: float) -> Fault | None:
+        """Return what is wrong with the header, or None."""
+        limits, act = self._limits, envelope.act
+        size = len(envelope.payload)
+        if raw_bytes > limits.envelope_bytes_max or size > limits.payload_bytes_max:
+            return Fault(
+                "TOO_LARGE",
+                f"the payload has {size} bytes, the envelope {raw_bytes}",
+                f"send at most {limits.payload_bytes_max} bytes of payload",
+                "/payload",
+            )
+        if envelope.sender != sender.member.agent_id:
+            return Fault(
+                "SENDER_MISMATCH",
+                "from is not the agent that the token names",
+                f"send as {sender.member.agent_id}",
+                "/envelope/from",
+            )
+        if MSG_ID.fullmatch(envelope.msg_id) is None:
+            return Fault(
+                "MALFORMED_ENVELOPE",
+                "msg_id is empty, too long, or has characters that ids do not have",
+                "use 1 to 128 of A-Z a-z 0-9 . _ : ~ -, a UUID for example",
+                "/envelope/msg_id",
+            )
+        return (
+            _act_fault(envelope, sender)
+            or _address_fault(envelope, limits)
+            or _scope_fault(envelope, limits, now)
+        )
+
+
+def _act_fault(envelope: Envelope, sender: Sender) -> Fault | None:
+    act = envelope.act
+    if act not in SENDABLE:
+        return Fault(
+            "UNKNOWN_ACT",
+            f"{act} is not an act that agents send",
+            "use one of llmx.v1.Act, ACT_MESSAGE for a plain message",
+            "/envelope/act",
+        )
+    if act not in sender.acts:
+        return Fault(
+            "ACT_NOT_ALLOWED",
+            "the token does not allow this act",
+            "ask the issuer of the token for the act in its acts claim",
+            "/envelope/act",
+        )
+    if act in PARTY_ACTS and not envelope.negotiation_id:
+        return Fault(
+            "UNKNOWN_NEGOTIATION",
+            "the act belongs to a negotiation, and none is named",
+            "set negotiation_id to the one that the call bears",
+            "/envelope/negotiation_id",
+        )
+    return None
+
+
+def _address_fault(envelope: Envelope, limits: AdmissionLimits) -> Fault | None:
+    if len(envelope.recipients) > limits.recipients_max and envelope.act not in PARTY_ACTS:
+        return Fault(
+            "MALFORMED_ENVELOPE",
+            f"the envelope names {len(envelope.recipients)} recipients",
+            f"name at most {limits.recipients_max}, or use a topic or a group",
+            "/envelope/to",
+        )
+    if len(envelope.capabilities) > limits.capabilities_max:
+        return Fault(
+            "MALFORMED_ENVELOPE",
+            f"the envelope asks for {len(envelope.capabilities)} capabilities",
+            f"ask for at most {limits.capabilities_max}",
+            "/envelope/capabilities",
+        )
+    return None
+
+
+def _scope_fault(envelope: Envelope, limits: AdmissionLimits, now: float) -> Fault | None:
+    if envelope.HasField("scope") and envelope.scope.HasField("ttl"):
+        ttl = seconds_to_live(envelope)
+        if not 0 < ttl <= limits.ttl_max:
+            return Fault(
+                "TTL_INVALID",
+                f"a time to live of {ttl:g} seconds cannot be kept",
+                f"choose more than 0 and at most {limits.ttl_max:g} seconds",
+                "/envelope/scope/ttl",
+            )
+    if len(envelope.scope.consent) > CONSENT_CHARACTERS_MAX:
+        return Fault(
+            "MALFORMED_ENVELOPE",
+            f"the statement of consent has {len(envelope.scope.consent)} characters",
+            f"use a word of at most {CONSENT_CHARACTERS_MAX}, opt-in for example",
+            "/envelope/scope/consent",
+        )
+    at = seconds_of(envelope.ts)
+    if at is None or at > now + limits.clock_skew_max:
+        return Fault(
+            "CLOCK_SKEW",
+            "ts is no ISO 8601 time with a zone"
+            if at is None
+            else f"ts lies {at - now:.0f} seconds in the future",
+            f"set the clock; here it is {iso_text(now)}",
+            "/envelope/ts",
+        )
+    return None
+
+
+def seconds_to_live(envelope: Envelope) -> float:
+    """Return the ttl of an envelope that has one, in seconds; it may be negative."""
+    ttl = envelope.scope.ttl
+    return float(ttl.seconds + ttl.nanos / 1e9)
+
+
+def too_fast(wait: float) -> Fault:
+    """Return the refusal of a message that came `wait` seconds too early."""
+    return Fault(
+        "RATE_EXCEEDED",
+        "the agent sends faster than its rate",
+        f"wait {wait:.3f} seconds and send again",
+        retry_after=wait,
+    )

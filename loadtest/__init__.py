@@ -1,0 +1,1 @@
+"""Measure llmx: the benchmark beside its floor, and traffic for longer runs."""

@@ -1,0 +1,1 @@
+"""What LLM-X promises, as sentences. See README.md."""

@@ -1,0 +1,197 @@
+"""Real gateways in processes of their own, each with its files in a folder of its own.
+
+A gateway is started as an operator starts it, by its command line; it takes free ports and
+tells which. It is stopped by its process id. Whatever a test has done to it, it must end with
+the exit code 0, leave no process behind and never have written a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.tokens import development_secret, mint_development_token
+from tests.support.issuer import Issuer
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 15.0
+
+
+class Gateway:
+    """A gateway that serves, and whoever issues tokens for it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, issuer: Issuer) -> None:
+        """Take a process that was started just now; `announced` waits for it."""
+        self.process = process
+        self.folder = folder
+        self.issuer = issuer
+        self.secret = b""
+        self.port = 0
+        self.metrics_port = 0
+        self.gateway_id = ""
+
+    @property
+    def address(self) -> str:
+        """Where agents connect."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def announced(self) -> Gateway:
+        """Wait until it serves."""
+        stdout = self.process.stdout
+        assert stdout is not None, "it was started with a pipe"
+        ready, _, _ = select.select([stdout], [], [], START_SECONDS_MAX)
+        line = stdout.readline() if ready else b""
+        assert line, f"the gateway said nothing:\n{self.log()}"
+        facts = json.loads(line)
+        self.port, self.metrics_port = facts["port"], facts["metrics_port"]
+        self.gateway_id = facts["gateway_id"]
+        assert facts["pid"] == self.pid
+        self.secret = development_secret(self.folder / "state")
+        return self
+
+    def token(
+        self,
+        name: str,
+        *,
+        tenant: str = "default",
+        ttl: float = 600.0,
+        roles: Iterable[str] = (),
+        acts: Iterable[str] | None = None,
+        audience: str = "llmx",
+    ) -> str:
+        """Return a development token for `agent://<name>`."""
+        return mint_development_token(
+            self.secret,
+            f"agent://{name}",
+            tenant=tenant,
+            ttl=ttl,
+            roles=roles,
+            acts=acts,
+            audience=audience,
+        )
+
+    def log(self) -> str:
+        """Return everything it has written to standard error."""
+        return (self.folder / "stderr").read_text("utf-8", errors="replace")
+
+    def metrics(self) -> str:
+        """Return what a scrape gets."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text: bytes = answer.read()
+        return text.decode()
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the gateway occupies now, without its workers."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def children(self) -> list[int]:
+        """Return the process ids of its worker processes."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [
+            int(child)
+            for task in Path(f"/proc/{self.pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ] or [int(child) for child in text.split()]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, wait until it has, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(STOP_SECONDS_MAX)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and not merely waiting to be buried."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of `llmx`."""
+    return [sys.executable, "-m", "gateway.cli", *arguments]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which only `folder` is the user's."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("LLMX_")}
+    return {
+        **mine,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'client'}",
+        "LLMX_STATE_DIR": str(folder / "state"),
+    }
+
+
+@contextmanager
+def running(folder: Path, **settings: object) -> Iterator[Gateway]:
+    """Run a gateway; `limits__burst=3` is the setting limits.burst.
+
+    It accepts development tokens and those of `Gateway.issuer`, and logs all it has to say.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    issuer = Issuer()
+    for key_id, algorithm in (("ed", "EdDSA"), ("es", "ES256"), ("rs", "RS256")):
+        issuer.add_key(key_id, algorithm)
+    (folder / "keys.json").write_bytes(issuer.document())
+    development_secret(folder / "state")
+    given: dict[str, object] = {
+        "auth.jwks_file": folder / "keys.json",
+        "auth.development_secret_file": folder / "state" / "development.secret",
+        "log.format": "json",
+        **{name.replace("__", "."): value for name, value in settings.items()},
+    }
+    flags = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
+    line = command(
+        *("gateway", "--port", "0", "--metrics-port", "0", "--announce", "json"),
+        *("--log-level", "debug", *flags),
+    )
+    with (folder / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(
+            line,
+            env=environment(folder),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+        )
+    with process:
+        gateway = Gateway(process, folder, issuer)
+        try:
+            yield gateway.announced()
+            ended_early = process.poll()
+        finally:
+            workers = gateway.children() if process.poll() is None else []
+            code = gateway.stop()
+        assert ended_early in (None, 0), f"it ended by itself:\n{gateway.log()}"
+        assert code == 0, gateway.log()
+        assert "Traceback" not in gateway.log(), gateway.log()
+        assert not any(map(is_running, workers)), "workers outlived their gateway"
+
+
+def now() -> float:
+    """Return the time of this machine, which its gateways start from."""
+    return time.time()

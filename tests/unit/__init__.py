@@ -1,0 +1,1 @@
+"""One file for every module; no network beyond this machine, no processes."""

@@ -1,0 +1,227 @@
+"""What is owed to an agent: order, bounds, repeats, and what becomes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.outbox import Outbox, Parcel, Pushed
+
+ALL = 1 << 20
+"""More bytes than any test queues."""
+
+
+def outbox(messages_max: int = 100, bytes_max: int = 10_000) -> Outbox:
+    return Outbox(messages_max, bytes_max, retry_first=1.0, retry_max=8.0)
+
+
+def parcel(
+    msg_id: str,
+    *,
+    size: int = 10,
+    expires_at: float = 1e9,
+    sender: str = "agent://alice",
+    repeats: bool = True,
+) -> Parcel:
+    return Parcel(msg_id, msg_id.encode().ljust(size, b"."), expires_at, sender, "", repeats)
+
+
+def ids(envelopes: list[bytes]) -> list[str]:
+    return [envelope.rstrip(b".").decode() for envelope in envelopes]
+
+
+def filled(*msg_ids: str) -> Outbox:
+    box = outbox()
+    for msg_id in msg_ids:
+        assert box.push(parcel(msg_id)) is Pushed.QUEUED
+    return box
+
+
+def test_messages_leave_in_the_order_in_which_they_came() -> None:
+    assert ids(filled("c", "a", "b").take(0.0, ALL)) == ["c", "a", "b"]
+
+
+def test_what_was_taken_is_not_taken_again_until_its_wait_is_over() -> None:
+    box = filled("a")
+    box.take(0.0, ALL)
+    assert box.take(0.5, ALL) == []
+    assert not box.repeat(0.999, jitter=0.0)
+    assert box.repeat(1.0, jitter=0.0)
+    assert ids(box.take(1.0, ALL)) == ["a"]
+
+
+def test_a_message_that_was_never_taken_is_not_repeated() -> None:
+    box = filled("a")
+    assert not box.repeat(1e6, jitter=0.0)
+    assert ids(box.take(1e6, ALL)) == ["a"]
+
+
+def test_everything_unconfirmed_is_repeated_in_its_old_order() -> None:
+    box = filled("a", "b", "c", "d")
+    box.take(0.0, ALL)
+    box.confirm(["b"], 0.5)
+    assert box.repeat(1.0, jitter=0.0)
+    assert ids(box.take(1.0, ALL)) == ["a", "c", "d"]
+    assert box.repeats_total == 3
+
+
+@pytest.mark.parametrize(
+    ("jitter", "waits"),
+    [(1.0, [1, 2, 4, 8, 8, 8]), (0.0, [1, 1, 1, 1, 1, 1]), (0.5, [1, 1.5, 2.5, 4.5, 4.5, 4.5])],
+)
+def test_the_wait_doubles_up_to_its_limit_and_jitter_spreads_it(
+    jitter: float, waits: list[float]
+) -> None:
+    """The next wait lies anywhere between the first and the doubled one (full jitter)."""
+    box, now = filled("a"), 0.0
+    box.take(now, ALL)
+    for wait in waits:
+        assert not box.repeat(now + wait - 0.001, jitter)
+        now += wait
+        assert box.repeat(now, jitter)
+        box.take(now, ALL)
+
+
+def test_the_wait_starts_small_again_once_the_oldest_is_confirmed() -> None:
+    box = filled("a", "b")
+    box.take(0.0, ALL)
+    assert box.repeat(1.0, jitter=1.0)
+    box.take(1.0, ALL)
+    box.confirm(["a"], 2.0)
+    assert not box.repeat(2.999, jitter=1.0)
+    assert box.repeat(3.0, jitter=1.0)
+
+
+def test_to_confirm_a_younger_one_does_not_move_the_wait_of_the_oldest() -> None:
+    """Otherwise a steady stream of confirmations would put off what was lost for ever."""
+    box = filled("lost", "b", "c")
+    box.take(0.0, ALL)
+    box.confirm(["b"], 0.4)
+    box.confirm(["c"], 0.8)
+    assert box.repeat(1.0, jitter=0.0)
+    assert ids(box.take(1.0, ALL)) == ["lost"]
+
+
+def test_a_repeat_that_the_writer_held_up_waits_anew_from_when_it_is_written() -> None:
+    """A slow reader must not get everything twice as soon as it reads on."""
+    box = filled("a")
+    box.take(0.0, ALL)
+    box.push(parcel("b"))
+    assert not box.repeat(5.0, jitter=0.0), "b still waits for the writer"
+    assert ids(box.take(10.0, ALL)) == ["b"]
+    assert not box.repeat(10.9, jitter=0.0)
+    assert box.repeat(11.0, jitter=0.0)
+
+
+def test_a_new_stream_gets_everything_unconfirmed_at_once_and_in_order() -> None:
+    box = filled("a", "b", "c")
+    box.take(0.0, ALL)
+    box.confirm(["a"], 0.1)
+    box.push(parcel("d"))
+    box.resume()
+    assert ids(box.take(0.2, ALL)) == ["b", "c", "d"]
+
+
+def test_a_message_sent_at_most_once_is_forgotten_once_taken() -> None:
+    box = outbox()
+    box.push(parcel("a", repeats=False))
+    assert len(box) == 0 and box.has_queued
+    assert ids(box.take(0.0, ALL)) == ["a"]
+    box.resume()
+    assert not box.has_queued and not box.repeat(1e6, jitter=0.0)
+
+
+def test_a_message_under_way_is_not_queued_twice_even_when_there_is_no_room() -> None:
+    box = outbox(messages_max=1)
+    box.push(parcel("a"))
+    assert box.push(parcel("a")) is Pushed.REPEATED
+    box.take(0.0, ALL)
+    assert box.push(parcel("a")) is Pushed.REPEATED
+    assert box.take(0.0, ALL) == []
+
+
+def test_an_id_that_another_senders_message_bears_is_taken() -> None:
+    box = filled("a")
+    assert box.push(parcel("a", sender="agent://mallory")) is Pushed.ID_TAKEN
+    box.confirm(["a"], 0.0)
+    assert box.push(parcel("a", sender="agent://mallory")) is Pushed.QUEUED
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_the_bound_of_bytes_holds_for_every_quality_of_service(repeats: bool) -> None:
+    box = outbox(bytes_max=100)
+    taken = [box.push(parcel(f"m{n}", size=40, repeats=repeats)) for n in range(3)]
+    assert taken == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_the_bound_of_messages_holds_for_every_quality_of_service(repeats: bool) -> None:
+    box = outbox(messages_max=2)
+    taken = [box.push(parcel(f"m{n}", repeats=repeats)) for n in range(3)]
+    assert taken == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
+
+
+def test_an_agent_that_confirms_what_it_never_read_cannot_fill_the_memory() -> None:
+    """Two agents that work together know the ids; the one that reads nothing confirms them."""
+    box = outbox(messages_max=10, bytes_max=100)
+    for number in range(1000):
+        box.push(parcel(f"m{number}", size=20))
+        box.confirm([f"m{number}"], 0.0)
+    assert sum(map(len, box.take(0.0, ALL))) <= 100
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_frame_takes_what_fits_and_the_next_one_the_rest(repeats: bool) -> None:
+    box = outbox()
+    for name in "abcde":
+        box.push(parcel(name, size=10, repeats=repeats))
+    assert [ids(box.take(0.0, 25)) for _ in range(4)] == [["a", "b"], ["c", "d"], ["e"], []]
+
+
+def test_a_message_larger_than_a_frame_goes_alone() -> None:
+    box = outbox()
+    box.push(parcel("big", size=50))
+    box.push(parcel("small"))
+    assert ids(box.take(0.0, 20)) == ["big"]
+    assert ids(box.take(0.0, 20)) == ["small"]
+
+
+def test_what_expires_is_returned_once_and_never_sent() -> None:
+    box = outbox()
+    short, long = parcel("short", expires_at=5.0), parcel("long", expires_at=50.0)
+    box.push(short)
+    box.push(long)
+    assert box.expire(4.999) == []
+    assert box.expire(5.0) == [short]
+    assert box.expire(6.0) == []
+    assert ids(box.take(6.0, ALL)) == ["long"]
+    assert box.expire(50.0) == [long]
+    assert len(box) == 0
+
+
+def test_withholding_takes_back_one_senders_messages_and_no_others() -> None:
+    box = outbox()
+    eve = [parcel(name, sender="agent://eve") for name in ("e1", "e2")]
+    box.push(eve[0])
+    box.push(parcel("a1"))
+    box.push(eve[1])
+    assert box.withhold("agent://eve") == eve
+    assert ids(box.take(0.0, ALL)) == ["a1"]
+    assert box.withhold("agent://eve") == []
+
+
+def test_an_outbox_that_is_emptied_returns_what_it_owed_and_has_room_again() -> None:
+    box = outbox(messages_max=2, bytes_max=100)
+    parcels = [parcel("a", size=50), parcel("b", size=50)]
+    for one in parcels:
+        box.push(one)
+    box.take(0.0, ALL)
+    assert box.empty() == parcels
+    assert not box.repeat(1e6, jitter=0.0)
+    assert [box.push(one) for one in parcels] == [Pushed.QUEUED, Pushed.QUEUED]
+
+
+def test_an_outbox_tells_its_state_in_words() -> None:
+    box = filled("a", "b")
+    box.take(0.0, ALL)
+    box.push(parcel("c"))
+    assert repr(box) == "<Outbox: 1 queued, 3 unconfirmed, 30 bytes>"

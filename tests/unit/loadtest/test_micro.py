@@ -1,0 +1,24 @@
+"""The parts are timed with what they really do."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtest import micro
+
+
+def test_a_cost_is_the_best_of_its_timings_per_thing() -> None:
+    calls: list[None] = []
+    cost = micro.best_of("a call", 10, lambda: calls.append(None), timings=3)
+    assert len(calls) == 4, "once to warm up"
+    assert 0 < cost.microseconds < 1_000
+
+
+@pytest.mark.slow
+def test_every_part_has_a_cost() -> None:
+    costs = micro.costs()
+    assert len({cost.what for cost in costs}) == len(costs)
+    words = " ".join(cost.what for cost in costs)
+    for part in ("policy engine", "record", "metrics", "admission", "delivery"):
+        assert part in words
+    assert all(cost.microseconds < 10_000 for cost in costs)

@@ -1,0 +1,185 @@
+"""Many negotiations: timers, bounds, records and snapshots."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from policy.call import Call
+from policy.contract_net import Phase
+from policy.effects import Finish, Refuse
+from policy.events import DeadlinePassed, Event
+from policy.table import DUE_MAX, IDLE_EVENTS_MAX, Table, replay
+from tests.support.plays import counter, make_call, offer, refusal, words
+
+
+def _call(number: int, **fields: Any) -> Call:
+    return make_call(negotiation_id=f"g.0.{number}", agents="bob carol", **fields)
+
+
+def _finish(table: Table, number: int, now: float = 1) -> None:
+    table.apply(f"g.0.{number}", refusal("bob"), now)
+    table.apply(f"g.0.{number}", refusal("carol"), now)
+
+
+def test_an_unknown_negotiation_is_none() -> None:
+    table = Table()
+    assert table.apply("g.0.1", DeadlinePassed(), 1) is None
+    assert not table.knows("g.0.1")
+    assert table.state("g.0.1") is None
+    assert table.next_deadline() is None
+    assert table.due(99) == []
+
+
+def test_a_call_opens_once() -> None:
+    """Sent again it changes nothing; another call cannot take its id."""
+    table = Table()
+    assert table.open(_call(1), 0) == []
+    assert table.apply("g.0.1", offer("bob", 3), 1) is not None
+    assert table.open(_call(1), 2) == []
+    state = table.state("g.0.1")
+    assert state is not None and len(state.offers) == 1
+    [refuse] = table.open(_call(1, msg_id="other"), 2)
+    assert words(refuse) == "refuse alice DUPLICATE"
+    assert len(table) == 1
+
+
+def test_a_call_that_contradicts_itself_is_not_opened() -> None:
+    table = Table()
+    [refuse] = table.open(_call(1, utility="**"), 0)
+    assert words(refuse) == "refuse alice UTILITY_INVALID"
+    assert len(table) == 0
+
+
+def test_a_full_table_refuses_until_a_negotiation_is_over() -> None:
+    table = Table(limit_open=2)
+    assert table.open(_call(1), 0) == table.open(_call(2), 0) == []
+    [refuse] = table.open(_call(3), 0)
+    assert isinstance(refuse, Refuse) and refuse.code == "OVERLOADED"
+    _finish(table, 1)
+    assert (len(table), table.open_count) == (2, 1)
+    assert table.open(_call(3), 0) == []
+    assert repr(table) == "<Table: 2 open, 1 finished>"
+
+
+def test_the_next_deadline_is_that_of_the_earliest_timer() -> None:
+    """Timers that an answer has overtaken do not count any more."""
+    table = Table()
+    table.open(_call(1), 0)
+    table.open(_call(2, closes_at=5.0), 0)
+    table.open(_call(3, closes_at=5.0, linger=1.0), 0)
+    assert table.next_deadline() == 5
+    assert table.due(4.9) == []
+    assert table.due(5) == table.due(5) == ["g.0.2", "g.0.3"]
+    effects = table.apply("g.0.2", DeadlinePassed(), 5)
+    assert effects is not None and isinstance(effects[-1], Finish)
+    assert table.due(5) == ["g.0.3"]
+    _finish(table, 3)
+    assert table.next_deadline() == 2
+    assert table.due(10) == ["g.0.3", "g.0.1"]
+
+
+def test_a_look_at_the_clock_yields_a_bounded_number() -> None:
+    table = Table()
+    for number in range(DUE_MAX + 1):
+        table.open(_call(number), 0)
+    assert len(table.due(10)) == DUE_MAX
+    for negotiation_id in table.due(10):
+        table.apply(negotiation_id, DeadlinePassed(), 10)
+    assert table.due(10) == [f"g.0.{DUE_MAX}"] or len(table.due(10)) == 1
+
+
+def test_a_finished_negotiation_is_remembered_for_its_linger() -> None:
+    """Who comes late in that time is answered."""
+    table = Table()
+    table.open(_call(1, linger=30.0), 0)
+    _finish(table, 1)
+    assert table.next_deadline() == 31
+    assert table.apply("g.0.1", DeadlinePassed(), 30) == []
+    assert table.knows("g.0.1")
+    effects = table.apply("g.0.1", counter("bob"), 30)
+    assert effects is not None and [words(effect) for effect in effects] == [
+        "refuse bob WRONG_STATE"
+    ]
+    assert table.apply("g.0.1", DeadlinePassed(), 31) == []
+    assert not table.knows("g.0.1")
+    assert (len(table), table.next_deadline()) == (0, None)
+
+
+def test_of_finished_negotiations_the_oldest_go_first() -> None:
+    table = Table(limit_finished=2)
+    for number in range(4):
+        table.open(_call(number), 0)
+    for number in (2, 0, 1):
+        _finish(table, number)
+    assert [table.knows(f"g.0.{number}") for number in range(4)] == [True, True, False, True]
+
+
+def test_timers_that_mean_nothing_any_more_do_not_pile_up() -> None:
+    """Though calls are open for a day and over in a moment."""
+    table = Table(limit_finished=10)
+    for number in range(3_000):
+        table.open(_call(number, closes_at=86_400.0), 0)
+        _finish(table, number)
+    assert len(table._timers) < 2_000
+    assert table.next_deadline() == 31
+
+
+def test_a_record_replays_to_the_same_effects() -> None:
+    """Events that meant nothing are part of it, up to a bound."""
+    table = Table(keep_records=True)
+    live = [table.open(_call(1), 0)]
+    happened: list[tuple[float, Event]] = [
+        (1, offer("bob", 3)),
+        (2, counter("bob")),
+        (3, offer("carol", 2)),
+    ]
+    for now, event in happened:
+        effects = table.apply("g.0.1", event, now)
+        assert effects is not None
+        live.append(effects)
+    record = table.record("g.0.1")
+    assert record is not None
+    assert replay(pickle.loads(pickle.dumps(record))) == live
+    for _ in range(IDLE_EVENTS_MAX + 5):
+        table.apply("g.0.1", counter("bob"), 4)
+    record = table.record("g.0.1")
+    assert record is not None and len(record.events) == 2 + IDLE_EVENTS_MAX
+
+
+def test_without_records_there_is_none() -> None:
+    table = Table()
+    table.open(_call(1), 0)
+    assert table.record("g.0.1") is None
+
+
+def test_a_snapshot_carries_everything_to_another_table() -> None:
+    """Timers, records and the order of forgetting included; what is known there stays."""
+    table = Table(keep_records=True)
+    for number in range(4):
+        table.open(_call(number), 0)
+        table.apply(f"g.0.{number}", offer("bob", number), 1)
+    table.apply("g.0.2", refusal("carol"), 2)
+    table.apply("g.0.0", refusal("carol"), 3)
+    snapshot = pickle.loads(pickle.dumps(table.snapshot()))
+    other = Table(limit_finished=2, keep_records=True)
+    other.open(_call(3), 0)
+    other.restore(snapshot)
+    assert (len(other), other.open_count) == (4, 2)
+    assert [other.state(f"g.0.{n}") for n in range(3)] == [
+        table.state(f"g.0.{n}") for n in range(3)
+    ]
+    assert other.record("g.0.1") == table.record("g.0.1")
+    kept = other.record("g.0.3")
+    assert kept is not None and kept.events == ()
+    assert other.apply("g.0.1", refusal("carol"), 4) == table.apply("g.0.1", refusal("carol"), 4)
+    assert not other.knows("g.0.2"), "it was the first to end"
+    plain = Table()
+    plain.restore(snapshot)
+    state = plain.state("g.0.1")
+    assert state is not None and state.phase is Phase.OPEN
+    assert plain.record("g.0.1") is None
+    late = Table(keep_records=True)
+    late.restore(plain.snapshot())
+    assert late.record("g.0.1") is None
+    assert late.apply("g.0.1", refusal("carol"), 4) is not None
