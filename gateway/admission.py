@@ -116,7 +116,7 @@ class Admission:
             return self._refuse_duplicate(member, msg_id, opened)
         letter = Letter(sender, envelope, raw, msg_id, act, negotiation_id, key)
         judged = self._validation.judge(payload, act, member.tenant.name)
-        if type(judged) is Judgement:
+        if isinstance(judged, Judgement):
             return self._enter(letter, judged, now)
         return self._enter_later(letter, judged, now)
 

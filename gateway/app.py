@@ -211,7 +211,9 @@ def _server(
         ]
     )
     # Without (de)serialisers grpc hands over raw bytes, so an envelope is never built twice.
-    handler = grpc.stream_stream_rpc_method_handler(exchange.handle)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+        exchange.handle
+    )
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),)
     )

@@ -76,8 +76,8 @@ class Metrics(Collector):
             ("llmx_streams_ended", "Streams by why they ended.", "reason", self.streams_ended),
         ):
             family = CounterMetricFamily(name, meaning, labels=[label])
-            for value, count in sorted(counts.items()):
-                family.add_metric([value], count)
+            for word, count in sorted(counts.items()):
+                family.add_metric([word], count)
             yield family
         yield self._decisions()
         for name, (meaning, read) in self.gauges.items():

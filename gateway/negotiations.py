@@ -124,9 +124,8 @@ class Negotiations:
         """
         agent_id, tag = member.agent_id, member.tenant.tag
         for shard in self.shards:
-            for state in shard.table.snapshot().states:
-                call = state.terms.call
-                if state.is_final or not call.negotiation_id.endswith(tag):
+            for call in list(shard.table.open_calls()):
+                if not call.negotiation_id.endswith(tag):
                     continue
                 if initiator is not None and call.initiator != initiator:
                     continue
@@ -187,7 +186,8 @@ class Negotiations:
             elif type(effect) is Refuse:
                 member = members.get(effect.recipient)
                 if member is not None and effect.msg_id:
-                    fault = Fault(effect.code, effect.reason, effect.remedy)
+                    pointer = POINTERS.get(effect.code, "")
+                    fault = Fault(effect.code, effect.reason, effect.remedy, pointer)
                     self._refuse(member, effect.msg_id, negotiation_id, fault)
             elif type(effect) is Finish:
                 self._finish(shard, negotiation_id, effect.outcome)
@@ -229,8 +229,19 @@ class Negotiations:
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
-        self._recorder.finished(shard.table.record(negotiation_id), outcome)
+        self._recorder.finished(shard.table.close_record(negotiation_id), outcome)
 
+
+POINTERS = {
+    "NOT_A_PARTY": "/envelope/from",
+    "WRONG_STATE": "/envelope/act",
+    "ALREADY_ANSWERED": "/envelope/act",
+    "LATE": "/envelope/act",
+    "OFFER_BINDING": "/envelope/act",
+    "UNKNOWN_OFFER": "/payload/offer_id",
+    "OFFER_EXPIRED": "/payload",
+}
+"""Where to look for what a protocol refuses; it knows codes, not messages."""
 
 UNKNOWN_NEGOTIATION = Fault(
     "UNKNOWN_NEGOTIATION",

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from google.protobuf.duration_pb2 import Duration
 
+from llmx.v1 import refusal_pb2
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 
 PREFIX = "REFUSAL_CODE_"
-CODES: dict[str, RefusalCode] = {
-    name.removeprefix(PREFIX): value for name, value in RefusalCode.items()
-}
+CODES = {name.removeprefix(PREFIX): getattr(refusal_pb2, name) for name in RefusalCode.keys()}
 """RefusalCode by its short name, "WRONG_STATE"."""
 
 

@@ -173,6 +173,24 @@ class Table:
         diary = self._diaries.get(negotiation_id)
         return None if diary is None else _record(diary)
 
+    def close_record(self, negotiation_id: str) -> Record | None:
+        """Return what a negotiation was made of, and note no more of it.
+
+        While a report is still awaited the record goes on: then it is returned as it stands.
+        """
+        record = self.record(negotiation_id)
+        state = self._states.get(negotiation_id)
+        if state is not None and state.is_final:
+            self._diaries.pop(negotiation_id, None)
+        return record
+
+    def open_calls(self) -> Iterator[Call]:
+        """Yield the calls of the negotiations that are not over."""
+        finished = self._finished
+        for negotiation_id, state in self._states.items():
+            if negotiation_id not in finished:
+                yield state.terms.call
+
     def snapshot(self) -> Snapshot:
         """Return everything as a value; finished negotiations come first, the oldest first."""
         finished = [self._states[negotiation_id] for negotiation_id in self._finished]

@@ -240,7 +240,6 @@ async def test_a_cancelled_negotiation_takes_nothing_more(net: Net) -> None:
 async def test_an_act_after_the_end_is_refused_for_everybody(net: Net) -> None:
     await net.open()
     await net.ends_well()
-    await net.refused(net.alice, Act.ACT_CANCEL, "WRONG_STATE", "/envelope/act")
     await net.refused(net.carol, Act.ACT_INFORM, "WRONG_STATE", "/envelope/act", done=True)
     await net.refused(net.carol, Act.ACT_CONFIRM, "WRONG_STATE", "/envelope/act", offer_id="o")
     await net.refused(net.carol, Act.ACT_REFUSE, "ALREADY_ANSWERED", "/envelope/act")

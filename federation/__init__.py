@@ -1,0 +1,1 @@
+"""How gateways find each other and speak to each other. See README.md."""

@@ -1,0 +1,66 @@
+"""Who a command is to the gateway, and the token that proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import jwt
+
+from gateway.commands.state import state_dir
+from gateway.commands.trouble import FAILED, CommandError
+from gateway.keys import KeysError
+from gateway.members import AGENT_ADDRESS
+from gateway.tokens import development_secret, mint_development_token
+
+TOKEN_SECONDS = 3600.0
+
+
+def check_agent(address: str) -> str:
+    """Return the address of an agent. Raises CommandError when it is none."""
+    if AGENT_ADDRESS.fullmatch(address) is None:
+        name = address.removeprefix("agent://")
+        near = f"agent://{name}"
+        meant = near if AGENT_ADDRESS.fullmatch(near) else "agent://alice"
+        raise CommandError(f"{address!r} is no address of an agent", f"write for example {meant}")
+    return address
+
+
+def check_gateway(address: str) -> str:
+    """Return the address of a gateway. Raises CommandError when it is none."""
+    host, colon, port = address.rpartition(":")
+    if address.startswith("unix:"):
+        return address
+    if not host or not colon or "/" in address or not port.isdigit() or not int(port) <= 65535:
+        raise CommandError(
+            f"{address!r} is no address of a gateway", "write HOST:PORT, for example 127.0.0.1:7600"
+        )
+    return address
+
+
+def agent_named_in(token: str) -> str | None:
+    """Return the agent that a token speaks for, None when it is not to be read."""
+    try:
+        subject = jwt.decode(token, options={"verify_signature": False}).get("sub")
+    except jwt.PyJWTError:
+        return None
+    return subject if isinstance(subject, str) else None
+
+
+def token_of(
+    agent_id: str, given: str | None, roles: Iterable[str] = ()
+) -> str | Callable[[], str]:
+    """Return the token that was given, or a source of development tokens of this user.
+
+    Raises CommandError when neither can be had.
+    """
+    if given:
+        return given
+    try:
+        secret = development_secret(state_dir())
+    except KeysError as error:
+        raise CommandError(str(error), code=FAILED) from None
+    except OSError as error:
+        reason = f"{state_dir()} cannot keep the development secret: {error.strerror or error}"
+        raise CommandError(reason, "set LLMX_STATE_DIR, or give --token", FAILED) from None
+    held = tuple(roles)
+    return lambda: mint_development_token(secret, agent_id, ttl=TOKEN_SECONDS, roles=held)

@@ -1,0 +1,271 @@
+"""`llmx call`: one call for proposals, its offers as they arrive, and its outcome.
+
+Several policies are several negotiations of the same call, one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llmx
+from gateway.commands.access import agent_named_in, check_agent, token_of
+from gateway.commands.interrupts import run
+from gateway.commands.json_files import parse_object, read_object
+from gateway.commands.lifeline import listen
+from gateway.commands.lines import clean, compact, figure, say, show_notes, tell
+from gateway.commands.trouble import (
+    FAILED,
+    NO_AWARD,
+    OK,
+    CommandError,
+    complain,
+    explained,
+)
+
+CONNECT_SECONDS = 5.0
+INITIATOR_DEFAULT = "agent://alice"
+PLACEHOLDERS = {"msg_id": "call", "ts": "2000-01-01T00:00Z", "from": INITIATOR_DEFAULT, "to": []}
+
+Policy = str | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A call as it was asked for on the command line."""
+
+    body: Mapping[str, Any]
+    to: tuple[str, ...]
+    sender: str
+    capabilities: tuple[str, ...] = ()
+    consent: str = ""
+    ttl: float | None = None
+
+
+def order_of(
+    path: Path, to: Sequence[str], sender: str | None, token: str | None = None
+) -> Order:
+    """Return the call in a file: a payload, or the paper's envelope with a payload.
+
+    What the command line says goes before what the envelope says. Raises CommandError.
+    """
+    written = read_object(path)
+    if "envelope" not in written and "payload" not in written:
+        head: dict[str, Any] = {}
+        body: Any = written
+    else:
+        head, body = _envelope(written, str(path))
+    act = body.get("act", "cfp") if isinstance(body, dict) else None
+    if not isinstance(act, str) or act.lower() != "cfp":
+        raise CommandError(f"{path} holds no call", "a call has the act cfp, or none")
+    recipients = tuple(to) or tuple(head.get("to", ()))
+    if not recipients:
+        raise CommandError("nobody is called", "say whom with --to topic://gpu")
+    spoken_for = agent_named_in(token) if token else None
+    scope = head.get("scope", {})
+    return Order(
+        body,
+        recipients,
+        check_agent(sender or spoken_for or head.get("from") or INITIATOR_DEFAULT),
+        tuple(head.get("capabilities", ())),
+        scope.get("consent", ""),
+        scope.get("ttl"),
+    )
+
+
+def _envelope(written: Mapping[str, Any], name: str) -> tuple[dict[str, Any], Any]:
+    """Return the two halves of the paper's form, once they are known to be right."""
+    from gateway.paper_form import PaperFormError, from_json
+
+    head = written.get("envelope")
+    filled = {**written, "envelope": {**PLACEHOLDERS, **head} if isinstance(head, dict) else head}
+    try:
+        from_json(filled)
+    except PaperFormError as error:
+        raise CommandError(f"{name}: {error}") from None
+    assert isinstance(head, dict), "the form has an envelope"
+    return head, written["payload"]
+
+
+def policy_of(text: str) -> Policy:
+    """Return the policy of a command line: a name, or an object of parameters."""
+    return parse_object(text, "--policy") if text.lstrip().startswith("{") else text
+
+
+def call(
+    order: Order,
+    policies: Sequence[Policy],
+    gateway: str,
+    token: str | None,
+    *,
+    as_json: bool,
+    step: bool,
+) -> int:
+    """Call under each of the policies; returns the exit code of the worst."""
+    show_notes(as_json=as_json)
+    show = Telling() if as_json else Showing()
+    try:
+        return run(_call(order, policies, gateway, token_of(order.sender, token), show, step=step))
+    except CommandError as error:
+        return complain("call", error)
+
+
+async def _call(
+    order: Order,
+    policies: Sequence[Policy],
+    gateway: str,
+    token: llmx.agent.TokenSource,
+    show: Showing,
+    *,
+    step: bool,
+) -> int:
+    codes: list[int] = []
+    steps = asyncio.Semaphore(0)
+    if step:
+        this = asyncio.current_task()
+        assert this is not None, "a command runs in a task"
+        listen(steps.release, this.cancel)
+    agent = llmx.Agent(order.sender, gateway, token=token, connect_timeout=CONNECT_SECONDS)
+    try:
+        async with agent:
+            show.ready(order, agent.gateway)
+            for policy in policies:
+                if step:
+                    await steps.acquire()
+                codes.append(await _negotiate(agent, order, policy, show))
+    except llmx.LlmxError as error:
+        raise explained(error, agent.gateway) from None
+    return FAILED if FAILED in codes else max(codes, default=OK)
+
+
+async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy, show: Showing) -> int:
+    negotiation = agent.negotiate(
+        order.body,
+        to=order.to,
+        policy=policy,
+        capabilities=order.capabilities,
+        consent=order.consent,
+        ttl=order.ttl,
+    )
+    began = time.monotonic()
+    try:
+        async with negotiation:
+            async for event in negotiation:
+                show.event(event, order, (time.monotonic() - began) * 1000)
+                if isinstance(event, llmx.Ranked):
+                    await _accept_the_best(negotiation, event)
+            if "report_within" in order.body:
+                for report in await negotiation.reports():
+                    show.event(report, order, (time.monotonic() - began) * 1000)
+    except llmx.Refused as error:
+        show.refused(error)
+        return FAILED
+    outcome = negotiation.outcome
+    return OK if outcome is not None and outcome.winners else NO_AWARD
+
+
+async def _accept_the_best(negotiation: llmx.Negotiation, ranked: llmx.Ranked) -> None:
+    """Decide where the call says that the initiator does: the first of the ranking wins."""
+    best = next((offer for offer in ranked.offers if offer.rank is not None), None)
+    if best is None:
+        await negotiation.reject(reason="none_chosen")
+    else:
+        await negotiation.accept(best)
+
+
+class Showing:
+    """Lines for people."""
+
+    def ready(self, order: Order, gateway: str) -> None:
+        """Say that a call can be sent."""
+
+    def refused(self, error: llmx.Refused) -> None:
+        """Say that the gateway did not take the call, or the decision."""
+        complain("call", explained(error, ""))
+
+    def event(self, event: llmx.Event | llmx.Report, order: Order, ms: float) -> None:
+        """Show what happened, `ms` after the call was sent."""
+        after = f"+{ms:.1f} ms"
+        match event:
+            case llmx.Opened():
+                where = f"{event.negotiation_id}  {order.sender} to {' '.join(order.to)}"
+                _line("call", f"{where}: {len(event.eligible)} may answer, policy {event.policy}")
+            case llmx.OfferMade():
+                beside = compact(event.conditions), compact(event.terms), clean(event.text)
+                words = " ".join((figure(event.value), *filter(None, beside)))
+                _line("offer", f"{clean(event.agent)}  {words}  {after}")
+            case llmx.OfferRefused():
+                word = "refusal" if event.understood else "confused"
+                _line(word, f"{clean(event.agent)}  {clean(event.reason)}  {after}")
+            case llmx.OfferWithdrawn():
+                _line("withdrew", f"{clean(event.agent)}  {clean(event.reason)}  {after}")
+            case llmx.Ranked():
+                _line("ranked", f"{len(event.offers)} offers; the first is accepted  {after}")
+            case llmx.Outcome():
+                _outcome(event, after)
+            case llmx.Report():
+                word = "done" if event.succeeded else "failed"
+                words = compact(event.result) if event.succeeded else clean(event.reason)
+                _line(word, f"{clean(event.agent)}  {words}")
+
+
+def _line(word: str, text: str) -> None:
+    say(f"{word:<8} {text}")
+
+
+def _outcome(outcome: llmx.Outcome, after: str) -> None:
+    for offer in outcome.ranking:
+        rank = "–" if offer.rank is None else f"{offer.rank}."
+        score = "" if offer.score is None else f", score {figure(offer.score)}"
+        words = f"{clean(offer.agent)}  {figure(offer.value)}{score}  {clean(offer.reason)}"
+        _line("", f"{rank:<3} {words}")
+    won = [f"{clean(winner.agent)} wins at {figure(winner.price)}" for winner in outcome.winners]
+    words = " and ".join(won) or clean(outcome.reason)
+    complete = "" if outcome.complete else ", not everybody answered"
+    _line("outcome", f"{outcome.state}: {words} (closed by {outcome.closed_by}{complete})  {after}")
+
+
+class Telling(Showing):
+    """Objects for programs."""
+
+    def ready(self, order: Order, gateway: str) -> None:
+        """Say that a call can be sent."""
+        tell("ready", agent=order.sender, gateway=gateway)
+
+    def refused(self, error: llmx.Refused) -> None:
+        """Say that the gateway did not take the call, or the decision."""
+        facts = {name: getattr(error, name) for name in ("code", "pointer", "reason", "remedy")}
+        tell("refused", **facts)
+
+    def event(self, event: llmx.Event | llmx.Report, order: Order, ms: float) -> None:
+        """Tell what happened, `ms` after the call was sent."""
+        name = NAMES[type(event)]
+        if isinstance(event, llmx.Outcome):
+            tell(name, ms=round(ms, 3), negotiation=event.negotiation_id, outcome=event.body)
+            return
+        facts = {
+            field: getattr(event, field)
+            for field in event.__dataclass_fields__
+            if field not in ("negotiation_id", "body")
+        }
+        if isinstance(event, llmx.Opened | llmx.OfferMade):
+            facts["negotiation"] = event.negotiation_id
+        if isinstance(event, llmx.Ranked):
+            facts = json.loads(json.dumps(event.body))
+        tell(name, ms=round(ms, 3), **facts)
+
+
+NAMES: dict[type, str] = {
+    llmx.Opened: "opened",
+    llmx.OfferMade: "offer",
+    llmx.OfferRefused: "refusal",
+    llmx.OfferWithdrawn: "withdrawn",
+    llmx.Ranked: "ranked",
+    llmx.Outcome: "outcome",
+    llmx.Report: "report",
+}

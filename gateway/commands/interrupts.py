@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM, from the first import of a command to its last line: no traceback, ever.
+
+Before a command has its loop, a signal just ends the process, there is nothing to put away.
+Inside `run` the first signal cancels the command, which then leaves as it does at its end; a
+second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_EXIT = 128
+"""A shell says of a process that a signal ended: 128 and the signal's number."""
+
+
+def end_quietly() -> None:
+    """Let Ctrl-C end this process without a word, until `run` knows something better."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def is_command(program: str) -> bool:
+    """Tell whether a process that was started as `program` is the command line of `llmx`."""
+    path = Path(program)
+    return path.stem == "llmx" or path.parts[-2:] == ("gateway", "cli.py")
+
+
+def run(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command and return its exit code, 130 after Ctrl-C and 143 after SIGTERM."""
+    return asyncio.run(_until_told(command))
+
+
+async def _until_told(command: Coroutine[Any, Any, int]) -> int:
+    loop = asyncio.get_running_loop()
+    told: list[int] = []
+
+    def stop(number: int) -> None:
+        told.append(number)
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        life.cancel()
+
+    async with asyncio.TaskGroup() as tasks:
+        life = tasks.create_task(command)
+        for each in SIGNALS:
+            with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
+                loop.add_signal_handler(each, stop, each)
+    return SIGNAL_EXIT + told[0] if told else life.result()
+
+
+if is_command(sys.argv[0]):  # before the long imports: whoever imports us first is safe
+    end_quietly()

@@ -1,0 +1,74 @@
+"""What can go wrong with a command, as one line that says what would work, and an exit code.
+
+    0    done as asked
+    1    the gateway is away, or it refused
+    2    the command, a file or a value is not right; nothing was started
+    3    a call ended without an award
+    130  Ctrl-C
+"""
+
+from __future__ import annotations
+
+import sys
+
+from llmx.errors import (
+    ControlError,
+    LlmxError,
+    NegotiationLost,
+    NotAllowed,
+    Refused,
+    Unauthenticated,
+    Unreachable,
+)
+
+OK = 0
+FAILED = 1
+USAGE = 2
+NO_AWARD = 3
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked to."""
+
+    def __init__(self, reason: str, remedy: str = "", code: int = USAGE) -> None:
+        """Say why and what would work; `code` is the exit code."""
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        self.reason = reason
+        self.remedy = remedy
+        self.code = code
+
+
+def complain(command: str, error: CommandError) -> int:
+    """Print the line to standard error and return the exit code."""
+    print(f"llmx {command}: {error}", file=sys.stderr, flush=True)
+    return error.code
+
+
+def explained(error: LlmxError, gateway: str) -> CommandError:
+    """Return what an error of the client library means to who typed the command."""
+    match error:
+        case Unreachable():
+            return CommandError(
+                f"no gateway answers at {gateway}",
+                "start one with: llmx gateway, or name another with --gateway HOST:PORT",
+                FAILED,
+            )
+        case Unauthenticated():
+            return CommandError(
+                f"the gateway at {gateway} did not take the token ({error.detail})",
+                "give a good one with --token or LLMX_TOKEN, or none where development tokens "
+                "of this user are accepted",
+                FAILED,
+            )
+        case NotAllowed():
+            return CommandError(
+                f"the gateway at {gateway} does not allow this ({error.detail})", code=FAILED
+            )
+        case Refused():
+            at = f" at {error.pointer}" if error.pointer else ""
+            reason = f"refused, {error.code}{at}: {error.reason.rstrip('.')}"
+            return CommandError(reason, error.remedy, FAILED)
+        case ControlError() | NegotiationLost():
+            return CommandError(str(error), code=FAILED)
+        case _:
+            return CommandError(str(error) or type(error).__name__, code=FAILED)
