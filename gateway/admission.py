@@ -115,7 +115,7 @@ class Admission:
         if opened is not None:
             return self._refuse_duplicate(member, msg_id, opened)
         letter = Letter(sender, envelope, raw, msg_id, act, negotiation_id, key)
-        judged = self._validation.judge(payload, act, member.tenant.name)
+        judged = self._validation.judge(payload, act, member.tenant)
         if isinstance(judged, Judgement):
             return self._enter(letter, judged, now)
         return self._enter_later(letter, judged, now)

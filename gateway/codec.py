@@ -95,6 +95,15 @@ TOLD_ACTS = {
 }
 
 
+def _head(schema: str, act: str) -> bytes:
+    """Return a payload up to where its body begins; no body is empty."""
+    return orjson.dumps({"$schema": schema, "act": act})[:-1] + b","
+
+
+HEAD_OF = {act: _head(NEGOTIATION_SCHEMA, act) for act in TOLD_ACTS}
+OUTCOME_HEAD = _head(OUTCOME_SCHEMA, "inform")
+
+
 class Teller:
     """Builds the messages that one step makes the exchange tell, which differ in little."""
 
@@ -110,12 +119,12 @@ class Teller:
     def told(self, tell: Tell) -> bytes:
         """Return the envelope that carries out `tell`, serialised."""
         envelope, body = self._envelope, tell.body
-        schema = OUTCOME_SCHEMA if "outcome" in body else NEGOTIATION_SCHEMA
         envelope.msg_id = tell.msg_id
         self._recipients[0] = tell.recipient
         envelope.act = TOLD_ACTS[tell.act]
         envelope.in_reply_to = tell.in_reply_to
-        envelope.payload = orjson.dumps({"$schema": schema, "act": tell.act, **body})
+        head = OUTCOME_HEAD if "outcome" in body else HEAD_OF[tell.act]
+        envelope.payload = head + orjson.dumps(body)[1:]
         return envelope.SerializeToString()
 
 

@@ -8,6 +8,7 @@ development machine; tokens and secrets stay out always.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
@@ -34,9 +35,7 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     elif target.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=True)
     else:  # the same for a file or a pipe, at a tenth of the time
-        renderer = structlog.processors.LogfmtRenderer(
-            key_order=("timestamp", "level", "event"), bool_as_flag=False
-        )
+        renderer = _logfmt
     tracebacks: list[structlog.typing.Processor] = (
         [] if target.isatty() and not is_json else [structlog.processors.format_exc_info]
     )
@@ -57,6 +56,22 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     if _LIBRARIES not in root.handlers:
         root.addHandler(_LIBRARIES)
+
+
+_PLAIN = re.compile(r'[^\s"=]+')
+
+
+def _logfmt(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Return `time level event name=value …`; structlog's own renderer takes 20 µs for this."""
+    words = [str(event.pop("timestamp")), str(event.pop("level")), str(event.pop("event"))]
+    trace = event.pop("exception", None)
+    for name, value in event.items():
+        text = value if type(value) is str else str(value)
+        if _PLAIN.fullmatch(text) is None:
+            text = orjson.dumps(text).decode()
+        words.append(f"{name}={text}")
+    line = " ".join(words).replace("\n", "\\n")
+    return line if trace is None else f"{line}\n{trace}"
 
 
 def _json_text(event: object, **_: object) -> str:

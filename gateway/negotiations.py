@@ -22,7 +22,7 @@ from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
 from gateway.redaction import redact
 from gateway.refusals import Fault, refusal_of
-from gateway.router import Router
+from gateway.router import QUEUED, Router
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 from policy.call import Call
@@ -170,7 +170,7 @@ class Negotiations:
         for effect in effects:
             if type(effect) is Relay:
                 assert cause is not None, "only a message can be relayed"
-                self._relay(members.get(effect.recipient), negotiation_id, cause)
+                self._relay(members.get(effect.recipient), _parcel(cause, negotiation_id), cause)
             elif type(effect) is Tell:
                 member = members.get(effect.recipient)
                 if member is None:
@@ -200,21 +200,20 @@ class Negotiations:
         if cause.sender.stream is not None:
             cause.sender.stream.answer_opened(_opened(call, cause.msg_id))
         members = cause.sender.tenant.members
+        parcel = _parcel(cause, call.negotiation_id)
         for agent_id in call.eligible:
-            self._relay(members.get(agent_id), call.negotiation_id, cause)
+            self._relay(members.get(agent_id), parcel, cause)
 
-    def _relay(self, member: Member | None, negotiation_id: str, cause: Cause) -> None:
-        sender = cause.sender.agent_id
-        parcel = Parcel(
-            cause.msg_id, cause.envelope, cause.expires_at, sender, negotiation_id, cause.repeats
-        )
+    def _relay(self, member: Member | None, parcel: Parcel, cause: Cause) -> None:
         if member is None:
-            return
+            return  # it left; the engine hears of that as AgentGone
         if cause.sensitive:
             topic = cause.topics.get(member.agent_id) if cause.topics else None
             envelope = redacted(cause, member, topic, self._now())
             parcel = msgspec.structs.replace(parcel, envelope=envelope)
         pushed = self._router.deliver(member, parcel)
+        if pushed is QUEUED:
+            return
         if pushed is Pushed.FULL:
             self._router.undelivered(member, [parcel], "recipient_overloaded")
         elif pushed is Pushed.ID_TAKEN:
@@ -255,9 +254,24 @@ def redacted(cause: Cause, member: Member, topic: str | None, now: float) -> byt
     """Return the envelope without the sensitive fields that `member` has not consented to."""
     assert cause.body is not None, "a cause with sensitive fields carries its payload"
     allowed = member.visible_fields(cause.sender.agent_id, topic, now)
+    visible = redact(cause.body, cause.sensitive, allowed)
+    if visible == cause.body:
+        return cause.envelope  # there was nothing to remove: the same bytes
     envelope = Envelope.FromString(cause.envelope)
-    envelope.payload = orjson.dumps(redact(cause.body, cause.sensitive, allowed))
+    envelope.payload = orjson.dumps(visible)
     return envelope.SerializeToString()
+
+
+def _parcel(cause: Cause, negotiation_id: str) -> Parcel:
+    """Return what forwards the message that caused a step."""
+    return Parcel(
+        cause.msg_id,
+        cause.envelope,
+        cause.expires_at,
+        cause.sender.agent_id,
+        negotiation_id,
+        cause.repeats,
+    )
 
 
 def _nobody(member: Member) -> Cause:

@@ -103,6 +103,7 @@ class Session:
         self.member: Member = sender.member
         self.expires_at = expires_at
         self._awake = asyncio.Event()
+        self._asleep = True  # a flag is asked more cheaply than an Event, and at every delivery
         self._answers_sent = asyncio.Event()
         self._refusals: list[bytes] = []
         self._opened: list[bytes] = []
@@ -123,30 +124,32 @@ class Session:
 
     def wake(self) -> None:
         """Send what is queued."""
-        self._awake.set()
+        if self._asleep:
+            self._asleep = False
+            self._awake.set()
 
     def answer_opened(self, opened: bytes) -> None:
         """Queue a serialised NegotiationOpened."""
         self._opened.append(opened)
-        self._awake.set()
+        self.wake()
 
     def answer_refused(self, refusal: bytes) -> None:
         """Queue a serialised Refusal."""
         self._refusals.append(refusal)
-        self._awake.set()
+        self.wake()
 
     def close(self, reason: str, detail: str) -> None:
         """End the stream with a Goodbye; the first reason counts."""
         if self._ending is None:
             self._ending = Ending(reason, detail)
-            self._awake.set()
+            self.wake()
             if self._reader is not None:
                 self._reader.cancel()
 
     def confirm_soon(self) -> None:
         """Tell the agent what was handled, if nothing else has told it since."""
         if self._handled_told != self._handled:
-            self._awake.set()
+            self.wake()
 
     def renewed(self, expires_at: float) -> None:
         """Live on with a new token."""
@@ -154,7 +157,7 @@ class Session:
         answer = TokenRenewed()
         answer.token_expires_at.FromSeconds(told_expiry(expires_at))
         self._renewed = answer.SerializeToString()
-        self._awake.set()
+        self.wake()
 
     async def run(self, welcome: bytes) -> str:
         """Serve until the stream ends; returns why it ended.
@@ -162,13 +165,13 @@ class Session:
         When the agent cancels the call or its connection breaks, grpc cancels us.
         """
         self._first = welcome
-        self._awake.set()
+        self.wake()
         async with asyncio.TaskGroup() as tasks:
             self._reader = tasks.create_task(self._read())
             writer = tasks.create_task(self._write())
             await asyncio.wait((self._reader, writer), return_when=asyncio.FIRST_COMPLETED)
             self._half_closed = True
-            self._awake.set()
+            self.wake()
             await asyncio.wait((writer,), timeout=GOODBYE_SECONDS_MAX)
             self._reader.cancel()
             writer.cancel()
@@ -234,6 +237,7 @@ class Session:
         while True:
             await self._awake.wait()
             self._awake.clear()
+            self._asleep = True
             while (frame := self._next_frame()) is not None:
                 raw = frame.SerializeToString()
                 metrics.frames_out += 1

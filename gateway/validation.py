@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from gateway.foreign_schemas import ForeignSchema
+from gateway.members import Tenant
 from gateway.metrics import Metrics
 from gateway.refusals import Fault
 from gateway.schemas import SchemaRegistry, invalid_json
@@ -72,10 +73,10 @@ class Validation:
         """Stop the workers."""
         await self._pool.close()
 
-    def judge(self, payload: bytes, act: int, tenant: str) -> Judgement | Awaitable[Judgement]:
+    def judge(self, payload: bytes, act: int, tenant: Tenant) -> Judgement | Awaitable[Judgement]:
         """Return what is to be said of a payload, or something to await for it."""
         if len(payload) > self._inline_bytes_max:
-            return self._judge_in_worker(payload, act, tenant)
+            return self._judge_in_worker(payload, act, tenant.name)
         body = parse(payload, self._depth_max)
         if type(body) is not dict:
             fault = invalid_json(body) if isinstance(body, JsonFault) else NOT_AN_OBJECT
@@ -83,8 +84,8 @@ class Validation:
         uri = body.get("$schema")
         if type(uri) is not str:
             return Judgement(NO_BODY, self._registry.unknown("", act))
-        if self._foreign and uri in self._foreign.get(tenant, EMPTY):
-            return self._judge_in_worker(payload, act, tenant)
+        if self._foreign and uri in self._foreign.get(tenant.name, EMPTY):
+            return self._judge_in_worker(payload, act, tenant.name)
         judge = self._registry.judge(uri, act)
         self._metrics.validated_inline += 1
         if judge is not None and judge(body):

@@ -53,6 +53,7 @@ class Shard(Generic[Cause]):
         self._queue_max = queue_max
         self._queue: deque[tuple[float, str, Event | Call, Cause]] = deque()
         self._posted = asyncio.Event()
+        self._idle = False  # a flag is asked more cheaply than an Event, and at every post
         self._room = asyncio.Event()
         self._room.set()
         self.events_total = 0
@@ -78,7 +79,9 @@ class Shard(Generic[Cause]):
         for each caller, each of which then waits.
         """
         self._queue.append((received_at, negotiation_id, event, cause))
-        self._posted.set()
+        if self._idle:
+            self._idle = False
+            self._posted.set()
         if len(self._queue) < self._queue_max:
             return True
         self._room.clear()
@@ -97,6 +100,7 @@ class Shard(Generic[Cause]):
                 await asyncio.sleep(0)
                 continue
             self._posted.clear()
+            self._idle = True
             due = self.table.next_deadline()
             delay = None if due is None else max(0.0, due - self._now())
             try:

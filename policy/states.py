@@ -96,7 +96,7 @@ class Course(msgspec.Struct, frozen=True):
     failed: bool = False
     """A winner has reported failure."""
     outcome: Mapping[str, object] | None = None
-    """What the initiator was told in the end."""
+    """What the initiator was told in the end, without the ranking."""
 
 
 class State(msgspec.Struct, frozen=True):

@@ -47,17 +47,15 @@ async def _serve(agent: Performer, *, until_eof: bool) -> int:
         async with agent:
             agent.announce()
             async with asyncio.TaskGroup() as tasks:
-                ends = [
-                    tasks.create_task(released.wait()),
-                    tasks.create_task(agent.closed()),
-                ]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for end in ends:
-                    end.cancel()
-            failure = ends[1].result() if not ends[1].cancelled() else None
+                release = tasks.create_task(released.wait())
+                closing = tasks.create_task(agent.closed())
+                await asyncio.wait((release, closing), return_when=asyncio.FIRST_COMPLETED)
+                release.cancel()
+                closing.cancel()
+            failure = None if closing.cancelled() else closing.result()
     except llmx.SessionError as error:
         raise explained(error, agent.gateway) from None
-    if isinstance(failure, llmx.LlmxError):
+    if failure is not None:
         raise explained(failure, agent.gateway)
     return OK
 

@@ -47,9 +47,7 @@ class Order:
     ttl: float | None = None
 
 
-def order_of(
-    path: Path, to: Sequence[str], sender: str | None, token: str | None = None
-) -> Order:
+def order_of(path: Path, to: Sequence[str], sender: str | None, token: str | None = None) -> Order:
     """Return the call in a file: a payload, or the paper's envelope with a payload.
 
     What the command line says goes before what the envelope says. Raises CommandError.

@@ -32,12 +32,16 @@ def is_command(program: str) -> bool:
 
 
 def run(command: Coroutine[Any, Any, int]) -> int:
-    """Run a command and return its exit code, 130 after Ctrl-C and 143 after SIGTERM."""
+    """Run a command and return its exit code: 130 after Ctrl-C, 143 after SIGTERM.
+
+    A command that cancels itself has ended as it meant to.
+    """
     return asyncio.run(_until_told(command))
 
 
 async def _until_told(command: Coroutine[Any, Any, int]) -> int:
-    loop = asyncio.get_running_loop()
+    loop, life = asyncio.get_running_loop(), asyncio.current_task()
+    assert life is not None, "a coroutine of asyncio.run has a task"
     told: list[int] = []
 
     def stop(number: int) -> None:
@@ -47,12 +51,14 @@ async def _until_told(command: Coroutine[Any, Any, int]) -> int:
             signal.signal(each, signal.SIG_DFL)
         life.cancel()
 
-    async with asyncio.TaskGroup() as tasks:
-        life = tasks.create_task(command)
-        for each in SIGNALS:
-            with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
-                loop.add_signal_handler(each, stop, each)
-    return SIGNAL_EXIT + told[0] if told else life.result()
+    for each in SIGNALS:
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
+            loop.add_signal_handler(each, stop, each)
+    try:
+        code = await command
+    except asyncio.CancelledError:
+        code = 0
+    return SIGNAL_EXIT + told[0] if told else code
 
 
 if is_command(sys.argv[0]):  # before the long imports: whoever imports us first is safe

@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from gateway.app import Running, running_gateway
+from gateway.commands.lifeline import ignore_line, listen
 from gateway.commands.state import state_dir
 from gateway.logs import set_up_logs
 from gateway.settings import Settings, SettingsError, load_settings
@@ -22,8 +23,13 @@ from gateway.tokens import SECRET_FILE, development_secret
 log = structlog.get_logger("llmx.gateway")
 
 
-def serve(config: Path | None, overrides: dict[str, Any], announce: str) -> int:
-    """Run a gateway until SIGINT or SIGTERM; returns the exit code."""
+def serve(
+    config: Path | None, overrides: dict[str, Any], announce: str, *, until_eof: bool = False
+) -> int:
+    """Run a gateway until SIGINT or SIGTERM; returns the exit code.
+
+    With `until_eof` the end of standard input is such a word as well.
+    """
     try:
         settings = load_settings(config, _with_development_secret(config, overrides))
     except SettingsError as error:
@@ -31,7 +37,7 @@ def serve(config: Path | None, overrides: dict[str, Any], announce: str) -> int:
         return 2
     set_up_logs(settings.log)
     try:
-        uvloop.run(_serve(settings, announce))
+        uvloop.run(_serve(settings, announce, until_eof=until_eof))
     except SettingsError as error:
         print(f"llmx gateway: {error}", file=sys.stderr)
         return 2
@@ -55,11 +61,13 @@ def _with_development_secret(config: Path | None, overrides: dict[str, Any]) -> 
     return {**overrides, "auth.development_secret_file": state_dir() / SECRET_FILE}
 
 
-async def _serve(settings: Settings, announce: str) -> None:
+async def _serve(settings: Settings, announce: str, *, until_eof: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if until_eof:
+        listen(ignore_line, stop.set)
     async with running_gateway(settings) as running:
         _announce(settings, running, announce)
         await stop.wait()

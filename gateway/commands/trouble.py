@@ -1,10 +1,10 @@
 """What can go wrong with a command, as one line that says what would work, and an exit code.
 
-    0    done as asked
-    1    the gateway is away, or it refused
-    2    the command, a file or a value is not right; nothing was started
-    3    a call ended without an award
-    130  Ctrl-C
+0    done as asked
+1    the gateway is away, or it refused
+2    the command, a file or a value is not right; nothing was started
+3    a call ended without an award
+130  Ctrl-C
 """
 
 from __future__ import annotations

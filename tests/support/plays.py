@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from policy.acceptance import PROFILES, parse
 from policy.call import Call
@@ -211,8 +211,14 @@ class Play:
     @property
     def outcome(self) -> dict[str, Any]:
         """The outcome that was told."""
-        assert self.state.course is not None and self.state.course.outcome is not None
-        return dict(self.state.course.outcome)
+        told = [
+            body["outcome"]
+            for _, effects in self.history
+            for body in (effect.body for effect in effects if isinstance(effect, Tell))
+            if "outcome" in body
+        ]
+        assert told, "the initiator has heard no outcome"
+        return dict(cast("dict[str, Any]", told[-1]))
 
     @property
     def tells(self) -> list[Tell]:

@@ -85,7 +85,8 @@ def test_a_grant_ends_at_its_expiry_and_not_before() -> None:
 
 def test_another_grant_counts_when_one_has_expired_or_was_revoked() -> None:
     bob = allowing(
-        ConsentGrant("1", "*", expires_at=10.0), ConsentGrant("2", "agent://alice"),
+        ConsentGrant("1", "*", expires_at=10.0),
+        ConsentGrant("2", "agent://alice"),
     )
     assert hears(bob, "alice", now=20.0) and not hears(bob, "eve", now=20.0)
     del bob.consents["2"]
@@ -185,7 +186,9 @@ def test_a_tenant_goes_with_its_last_agent_unless_it_has_groups() -> None:
     assert joined(members, "bob").tenant.groups.keys() == {"night"}
 
 
-@pytest.mark.parametrize("address", ["agent://alice", "agent://a.b_c~d-1/x/y", "agent://" + "a" * 128])
+@pytest.mark.parametrize(
+    "address", ["agent://alice", "agent://a.b_c~d-1/x/y", "agent://" + "a" * 128]
+)
 def test_addresses_of_agents(address: str) -> None:
     assert AGENT_ADDRESS.fullmatch(address)
 

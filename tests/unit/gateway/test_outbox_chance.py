@@ -52,9 +52,9 @@ class OutboxUnderChance(RuleBasedStateMachine):
         queued_bytes = sum(map(len, self.queue))
         if same:
             expected = Pushed.REPEATED if same[0].sender == sender else Pushed.ID_TAKEN
-        elif max(owed_bytes, queued_bytes) + size > BYTES_MAX:
+        elif MESSAGES_MAX in (len(self.owed), len(self.queue)):
             expected = Pushed.FULL
-        elif max(len(self.owed), len(self.queue)) == MESSAGES_MAX:
+        elif max(owed_bytes, queued_bytes) + size > BYTES_MAX:
             expected = Pushed.FULL
         else:
             expected = Pushed.QUEUED

@@ -155,7 +155,9 @@ def test_only_its_owner_changes_or_deletes_a_group(members: Members, bob: Member
     eve = joined(members, "agent://eve")
     put_group(bob, Group(group_id="night", members=["agent://a"]), LIMITS)
     for wanted in (["agent://eve"], []):
-        assert code(put_group(eve, Group(group_id="night", members=wanted), LIMITS)) == "NOT_A_PARTY"
+        assert (
+            code(put_group(eve, Group(group_id="night", members=wanted), LIMITS)) == "NOT_A_PARTY"
+        )
     assert bob.tenant.groups["night"].members == ("agent://a",)
     put_group(bob, Group(group_id="night"), LIMITS)
     assert bob.tenant.groups == {}

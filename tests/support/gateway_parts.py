@@ -1,0 +1,155 @@
+"""The inside of a gateway without its streams: real parts, a clock that stands still.
+
+Every agent has a `Recording`, a stream that keeps what it is told.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.admission import Admission
+from gateway.calls import CallLimits
+from gateway.headers import SENDABLE, AdmissionLimits, Sender
+from gateway.members import ConsentGrant, Member, MemberLimits, Members
+from gateway.metrics import Metrics
+from gateway.negotiations import Negotiations
+from gateway.policies import Policies
+from gateway.records import Recorder
+from gateway.router import Router
+from gateway.settings import LimitSettings, ValidationSettings
+from gateway.validation import Validation
+from llmx.v1.envelope_pb2 import Act, Envelope
+from llmx.v1.negotiation_pb2 import NegotiationOpened
+from llmx.v1.refusal_pb2 import Refusal, RefusalCode
+
+SCHEMAS = "https://llm-x.org/schemas/v1/"
+TS = "2025-08-21T18:45Z"
+NOW = 1755801900.0
+"""What TS means."""
+
+
+class Recording:
+    """A stream that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+        self.opened: list[NegotiationOpened] = []
+        self.refusals: list[Refusal] = []
+        self.closed: list[str] = []
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def answer_opened(self, opened: bytes) -> None:
+        self.opened.append(NegotiationOpened.FromString(opened))
+
+    def answer_refused(self, refusal: bytes) -> None:
+        self.refusals.append(Refusal.FromString(refusal))
+
+    def close(self, reason: str, detail: str) -> None:
+        self.closed.append(reason)
+
+    def codes(self) -> list[str]:
+        return [RefusalCode.Name(one.code).removeprefix("REFUSAL_CODE_") for one in self.refusals]
+
+
+class Parts:
+    """One gateway, called gw, whose shards run when they are told to."""
+
+    def __init__(
+        self,
+        *,
+        outbox_messages_max: int = 100,
+        burst: float = 1000.0,
+        audience_max: int = 100,
+        open_max: int = 100,
+        queue_max: int = 1000,
+        records: Path | None = None,
+    ) -> None:
+        self.now = NOW
+        self.metrics = Metrics()
+        self.members = Members(
+            MemberLimits(1000, 1.0, burst, outbox_messages_max, 1 << 20, 1, 8, 60, 1000), NOW
+        )
+        self.router = Router("gw", lambda: self.now, self.metrics, 120.0, audience_max)
+        self.recorder = Recorder(100, records)
+        self.negotiations = Negotiations(
+            "gw",
+            lambda: self.now,
+            self.router,
+            self.metrics,
+            self.recorder,
+            shards=2,
+            queue_max=queue_max,
+            open_max=open_max,
+            finished_max=100,
+            ttl_default=120.0,
+        )
+        self.policies = Policies("flow/high", {})
+        self.admission = Admission(
+            AdmissionLimits(300_000, 262_144, 8, 8, 120.0, 3600.0, 300.0),
+            CallLimits(3600.0, 30.0),
+            lambda: self.now,
+            self.metrics,
+            Validation(ValidationSettings(), LimitSettings(), self.metrics),
+            self.policies,
+            self.router,
+            self.negotiations,
+            self.members.duplicates,
+        )
+
+    def join(self, name: str, tenant: str = "acme", *, consent: bool = True) -> Member:
+        """Return an agent with an open stream, which hears everybody if it has consented."""
+        member = self.members.join(tenant, f"agent://{name}", self.now)
+        assert member is not None
+        member.stream = Recording()
+        if consent:
+            member.consents["all"] = ConsentGrant("all", "*")
+        return member
+
+    def admit(self, member: Member, envelope: Envelope, acts: frozenset[int] = SENDABLE) -> bool:
+        """Let an agent send, and run the shards; tells whether its stream may read on at once."""
+        waiting = self.admission.admit(Sender(member, acts), envelope.SerializeToString())
+        self.run()
+        if waiting is None:
+            return True
+        waiting.close()  # type: ignore[attr-defined]  # what is not awaited here
+        return False
+
+    def run(self) -> None:
+        """Apply everything that is queued, then what is due."""
+        for shard in self.negotiations.shards:
+            while shard.queued:
+                shard._apply_slice()
+            shard.fire_timers(self.now)
+
+
+def stream_of(member: Member) -> Recording:
+    """Return what an agent was told."""
+    assert isinstance(member.stream, Recording)
+    return member.stream
+
+
+def envelope(
+    sender: str,
+    act: Act = Act.ACT_MESSAGE,
+    *to: str,
+    msg_id: str = "m1",
+    schema: str = "Negotiation",
+    body: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Envelope:
+    """Return an envelope that is in order unless its fields say otherwise."""
+    if act == Act.ACT_MESSAGE:
+        schema, body = "Text", body or {"text": "hello"}
+    payload = {"$schema": f"{SCHEMAS}{schema}.json", **(body or {})}
+    given = {"msg_id": msg_id, "ts": TS, "payload": orjson.dumps(payload)} | fields
+    return Envelope(sender=f"agent://{sender}", recipients=to, act=act, **given)
+
+
+def received(member: Member, now: float = NOW) -> list[Envelope]:
+    """Take what waits for an agent."""
+    return [Envelope.FromString(raw) for raw in member.outbox.take(now, 1 << 20)]

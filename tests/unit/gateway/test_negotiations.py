@@ -1,0 +1,191 @@
+"""Negotiations of one gateway: opened, fed, carried out; and kept apart by tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.members import Member
+from llmx.v1.envelope_pb2 import Act, Envelope
+from tests.support.gateway_parts import Parts, envelope, received, stream_of
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+def names(messages: list[Envelope]) -> list[str]:
+    return [Act.Name(one.act).removeprefix("ACT_").lower() for one in messages]
+
+
+def call(parts: Parts, alice: Member, *to: str, msg_id: str = "call", **body: Any) -> str:
+    """Open a negotiation and return its id."""
+    addresses = to or ("agent://bob", "agent://carol")
+    wanted = {"reply_within": 5} | body
+    parts.admit(alice, envelope("alice", Act.ACT_CFP, *addresses, msg_id=msg_id, body=wanted))
+    return stream_of(alice).opened[-1].negotiation_id
+
+
+def send(parts: Parts, member: Member, act: Act, negotiation_id: str, **body: Any) -> None:
+    name = member.agent_id.removeprefix("agent://")
+    parts.admit(
+        member,
+        envelope(name, act, msg_id=f"{name}-{act}", body=body, negotiation_id=negotiation_id),
+    )
+
+
+def joined(parts: Parts) -> tuple[Member, Member, Member]:
+    return parts.join("alice"), parts.join("bob"), parts.join("carol")
+
+
+def test_a_round_from_the_call_to_the_outcome(parts: Parts) -> None:
+    alice, bob, carol = joined(parts)
+    negotiation = call(parts, alice)
+    opened = stream_of(alice).opened[0]
+    assert (opened.msg_id, opened.policy) == ("call", "flow/high@1")
+    assert list(opened.eligible) == ["agent://bob", "agent://carol"]
+    (heard,) = received(bob)
+    assert (heard.msg_id, heard.negotiation_id) == ("call", negotiation)
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=40)
+    send(parts, carol, Act.ACT_OFFER, negotiation, value=35)
+    assert names(received(bob)) == ["reject"]
+    assert names(received(carol)) == ["cfp", "accept"]
+    *offers, outcome = received(alice)
+    assert [(one.sender, one.msg_id) for one in offers] == [
+        ("agent://bob", "bob-3"),
+        ("agent://carol", "carol-3"),
+    ]
+    told = orjson.loads(outcome.payload)["outcome"]
+    assert told["state"] == "committed" and told["winners"][0]["agent"] == "agent://carol"
+    assert parts.metrics.finished == {"committed": 1} and parts.metrics.calls == 1
+    assert [record.call.negotiation_id for record in parts.recorder.recent] == [negotiation]
+
+
+def test_a_call_that_comes_again_is_told_which_negotiation_it_opened(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    first, again = call(parts, alice), call(parts, alice)
+    assert first == again and stream_of(alice).codes() == ["DUPLICATE"]
+    assert stream_of(alice).refusals[0].negotiation_id == first
+    assert parts.metrics.calls == 1 and len(parts.negotiations) == 1
+
+
+def test_an_agent_of_another_tenant_hears_that_there_is_no_such_negotiation(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    eve = parts.join("bob", "umbrella")  # of the same name as a party
+    negotiation = call(parts, alice)
+    send(parts, eve, Act.ACT_OFFER, negotiation, value=1)
+    assert stream_of(eve).codes() == ["UNKNOWN_NEGOTIATION"]
+    assert received(alice) == []
+
+
+@pytest.mark.parametrize(
+    "negotiation", ["x", "gw.0.1", "gw.9.1", "gw..", "gw.0", "other.0.1", "gw.٣.1", "."]
+)
+def test_an_id_that_nobody_minted_is_no_negotiation(parts: Parts, negotiation: str) -> None:
+    bob = parts.join("bob")
+    for unique in ("", bob.tenant.tag):
+        assert parts.admit(
+            bob,
+            envelope(
+                "bob",
+                Act.ACT_OFFER,
+                msg_id=f"m{len(unique)}",
+                body={"value": 1},
+                negotiation_id=negotiation + unique,
+            ),
+        )
+    assert stream_of(bob).codes() == ["UNKNOWN_NEGOTIATION"] * 2
+
+
+def test_who_was_not_called_is_no_party(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    dave = parts.join("dave")
+    send(parts, dave, Act.ACT_OFFER, call(parts, alice), value=1)
+    assert stream_of(dave).codes() == ["NOT_A_PARTY"] and received(alice) == []
+
+
+def test_an_offer_that_breaks_its_schema_is_refused_once_and_the_right_one_counts(
+    parts: Parts,
+) -> None:
+    alice, bob, _ = joined(parts)
+    negotiation = call(parts, alice, "agent://bob")
+    send(parts, bob, Act.ACT_OFFER, negotiation, value="cheap")
+    assert stream_of(bob).codes() == ["SCHEMA_VIOLATION"]
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=3)
+    assert names(received(bob)) == ["cfp", "accept"]
+
+
+def test_a_deadline_without_offers_ends_in_no_award(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    call(parts, alice)
+    parts.now += 5
+    parts.run()
+    (outcome,) = received(alice)
+    assert orjson.loads(outcome.payload)["outcome"]["state"] == "no_award"
+
+
+def test_who_offered_hears_the_outcome_though_the_initiator_is_gone(parts: Parts) -> None:
+    alice, bob, _ = joined(parts)
+    send(parts, bob, Act.ACT_OFFER, call(parts, alice), value=3)
+    parts.members.forget(alice)
+    parts.negotiations.leave(alice)
+    parts.now += 5
+    parts.run()
+    assert parts.metrics.finished == {"committed": 1}
+    assert names(received(bob)) == ["cfp", "accept"]
+
+
+def test_when_a_called_agent_is_gone_nobody_waits_for_it(parts: Parts) -> None:
+    alice, bob, carol = joined(parts)
+    send(parts, bob, Act.ACT_OFFER, call(parts, alice), value=3)
+    parts.members.forget(carol)
+    parts.negotiations.leave(carol)
+    parts.run()
+    assert names(received(alice)) == ["offer", "inform"]
+
+
+def test_consent_that_is_revoked_ends_only_what_that_initiator_has_opened(parts: Parts) -> None:
+    alice, bob, _ = joined(parts)
+    call(parts, alice, "agent://bob")
+    parts.negotiations.leave(bob, initiator="agent://dave")
+    parts.run()
+    assert parts.metrics.finished == {}
+    parts.negotiations.leave(bob, initiator="agent://alice")
+    parts.run()
+    assert parts.metrics.finished == {"no_award": 1}
+
+
+def test_a_call_that_cannot_reach_an_agent_does_not_wait_for_it() -> None:
+    parts = Parts(outbox_messages_max=1)
+    alice, bob, carol = joined(parts)
+    parts.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://carol", msg_id="full"))
+    negotiation = call(parts, alice)
+    failures = received(alice)
+    assert [orjson.loads(one.payload)["reason"] for one in failures] == ["recipient_overloaded"]
+    alice.outbox.confirm([one.msg_id for one in failures], parts.now)
+    bob.outbox.confirm([one.msg_id for one in received(bob)], parts.now)
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=3)
+    assert parts.metrics.finished == {"committed": 1}
+    assert stream_of(carol).closed == ["slow_consumer"]
+
+
+def test_shards_take_turns_and_ids_never_repeat(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    ids = [parts.negotiations.mint(alice.tenant) for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert {one.split(".")[1] for one in ids} == {"0", "1"}
+    for one in ids:
+        shard = parts.negotiations.shard_of(one, alice.tenant)
+        assert shard is not None and str(shard.number) == one.split(".")[1]
+
+
+def test_a_gateway_with_too_many_open_negotiations_refuses_the_next() -> None:
+    parts = Parts(open_max=2)  # one in each shard
+    alice, *_ = joined(parts)
+    for number in range(3):
+        call(parts, alice, msg_id=f"call{number}")
+    assert stream_of(alice).codes() == ["OVERLOADED"]
+    assert parts.metrics.calls == 2 and len(stream_of(alice).opened) == 2
