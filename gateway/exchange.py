@@ -116,7 +116,7 @@ class Exchange:
         session = Session(
             context,
             Sender(member, _numbers(identity.acts)),
-            identity.expires_at,
+            identity,
             self._admission,
             self._now,
             self._metrics,
@@ -212,7 +212,7 @@ class Exchange:
             )
         else:
             session.sender = Sender(member, _numbers(identity.acts))
-            session.renewed(identity.expires_at)
+            session.renewed(identity)
             return
         self._metrics.refused[fault.code] += 1
         session.answer_refused(refusal_of(fault, "").SerializeToString())
@@ -235,8 +235,10 @@ class Exchange:
     def upkeep(self, now: float, chance: Callable[[], float]) -> None:
         """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1."""
         for session in list(self.sessions):
-            if session.expires_at <= now:
-                session.close("token_expired", "send RenewToken before the token expires")
+            fault = self._authenticator.still_good(session.identity, now)
+            if fault is not None:
+                reason = "token_revoked" if fault.code == "revoked" else "token_expired"
+                session.close(reason, f"{fault.reason}; send RenewToken in time")
         for tenant in list(self._members.tenants.values()):
             for member in list(tenant.members.values()):
                 if len(member.outbox):

@@ -23,6 +23,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from gateway.admission import Admission
+from gateway.auth import Identity
 from gateway.clock import Clock
 from gateway.headers import Sender
 from gateway.members import Member
@@ -48,6 +49,7 @@ around them it stays below the limit, which is also what grpc libraries take by 
 
 STATUS_OF = {
     "token_expired": grpc.StatusCode.UNAUTHENTICATED,
+    "token_revoked": grpc.StatusCode.UNAUTHENTICATED,
     "replaced": grpc.StatusCode.ALREADY_EXISTS,
     "slow_consumer": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "stopping": grpc.StatusCode.UNAVAILABLE,
@@ -79,7 +81,7 @@ class Session:
         self,
         context: Context,
         sender: Sender,
-        expires_at: float,
+        identity: Identity,
         admission: Admission,
         now: Clock,
         metrics: Metrics,
@@ -87,7 +89,7 @@ class Session:
         renew: Callable[[Session, bytes], Awaitable[None]],
         to_confirm: set[Session],
     ) -> None:
-        """Serve `sender` on `context` until `expires_at`, unless `renew` gives it longer.
+        """Serve `sender` on `context` until its token ends, unless `renew` gives it longer.
 
         The session joins `to_confirm` when it has handled a frame; whoever empties that set
         calls `confirm_soon`, so that confirmations mostly ride on frames that go anyway.
@@ -101,7 +103,7 @@ class Session:
         self._to_confirm = to_confirm
         self.sender = sender
         self.member: Member = sender.member
-        self.expires_at = expires_at
+        self.identity = identity
         self._awake = asyncio.Event()
         self._asleep = True  # a flag is asked more cheaply than an Event, and at every delivery
         self._answers_sent = asyncio.Event()
@@ -151,11 +153,11 @@ class Session:
         if self._handled_told != self._handled:
             self.wake()
 
-    def renewed(self, expires_at: float) -> None:
+    def renewed(self, identity: Identity) -> None:
         """Live on with a new token."""
-        self.expires_at = expires_at
+        self.identity = identity
         answer = TokenRenewed()
-        answer.token_expires_at.FromSeconds(told_expiry(expires_at))
+        answer.token_expires_at.FromSeconds(told_expiry(identity.expires_at))
         self._renewed = answer.SerializeToString()
         self.wake()
 
@@ -248,6 +250,12 @@ class Session:
                     return  # the call has ended under us
             if self._half_closed or self._ending is not None:
                 return
+
+    def _take(self) -> list[bytes]:
+        """Return what is queued, unless a newer stream is about to send it."""
+        if self._ending is not None and self._ending.reason != "stopping":
+            return []
+        return self.member.outbox.take(self._now(), self._frame_bytes_max)
 
     def _next_frame(self) -> ResponseFrame | None:
         """Return everything that is queued as one frame, or None when there is nothing."""

@@ -27,15 +27,19 @@ class Bid:
     offered_at: float | None = None
     heard_ms: float | None = None
     """How long after the call the initiator heard the offer."""
-    exchange_ms: float | None = None
-    """How long the offer took from the contractor to the initiator."""
+    heard_at: float | None = None
     declined: str | None = None
     refusals: list[Mapping[str, Any]] = field(default_factory=list)
     gave_up: bool = False
     verdicts: list[Mapping[str, Any]] = field(default_factory=list)
-    verdict_ms: float | None = None
-    """How long after its offer the contractor heard its verdict."""
     rank: int | None = None
+
+    @property
+    def exchange_ms(self) -> float | None:
+        """Return how long the offer took from the contractor to the initiator."""
+        if self.heard_at is None or self.offered_at is None:
+            return None
+        return max((self.heard_at - self.offered_at) * 1000, 0.0)
 
     @property
     def won(self) -> bool:
@@ -68,11 +72,10 @@ class Round:
     bids: dict[str, Bid] = field(default_factory=dict)
     called_at: float | None = None
     first_offer_ms: float | None = None
-    last_offer_at: float | None = None
     outcome: Mapping[str, Any] | None = None
+    outcome_at: float | None = None
     outcome_ms: float | None = None
-    decision_ms: float | None = None
-    """From the last offer that the initiator heard to the outcome."""
+    """How long after the call the initiator heard the outcome."""
     refused: Mapping[str, Any] | None = None
     """Why the gateway did not take the call at all."""
     repeated: list[str] = field(default_factory=list)
@@ -98,6 +101,20 @@ class Round:
     def offers_heard(self) -> int:
         """Return how many offers the initiator heard."""
         return sum(bid.heard_ms is not None for bid in self.bids.values())
+
+    @property
+    def decision_ms(self) -> float | None:
+        """Return how long it took from the last offer that counted, as its contractor made it,
+        to the outcome, as the initiator heard it.
+        """
+        made = [
+            bid.offered_at
+            for bid in self.bids.values()
+            if bid.offered_at is not None and bid.heard_at is not None
+        ]
+        if self.outcome_at is None or not made:
+            return None
+        return max((self.outcome_at - max(made)) * 1000, 0.0)
 
     @property
     def is_settled(self) -> bool:
@@ -167,12 +184,14 @@ class Board:
         """Start empty."""
         self.rounds: dict[str, Round] = {}
         self.notes: list[str] = []
+        self.current: Round | None = None
+        """The round that was begun last, as soon as somebody speaks of it."""
+        self._next = ("", True)
 
     def begin(self, policy: str, *, everybody_hears: bool) -> None:
         """Remember what the next round to be opened is played under."""
         self._next = (policy, everybody_hears)
-        self.current: Round | None = None
-        """The round that was begun last, as soon as somebody speaks of it."""
+        self.current = None
 
     def hear(self, event: Mapping[str, Any]) -> Round | None:
         """Take an event of one of the processes; returns the round that it belongs to."""
@@ -216,19 +235,14 @@ def _initiator_told(round_: Round, event: Mapping[str, Any]) -> None:
                 round_.bid(agent)
         case "offer":
             bid = round_.bid(event["agent"])
-            bid.heard_ms = ms
+            bid.heard_at, bid.heard_ms = at, ms
             bid.value = event["value"]
             bid.beside = {**event.get("conditions", {}), **event.get("terms", {})}
-            if bid.offered_at is not None:
-                bid.exchange_ms = max((at - bid.offered_at) * 1000, 0.0)
             if round_.first_offer_ms is None:
                 round_.first_offer_ms = ms
-            round_.last_offer_at = at
         case "outcome":
             round_.outcome = event["outcome"]
-            round_.outcome_ms = ms
-            if round_.last_offer_at is not None:
-                round_.decision_ms = max((at - round_.last_offer_at) * 1000, 0.0)
+            round_.outcome_at, round_.outcome_ms = at, ms
             for ranked in round_.outcome.get("ranking", ()):
                 round_.bid(str(ranked.get("agent"))).rank = ranked.get("rank")
 
@@ -249,7 +263,5 @@ def _contractor_told(round_: Round, bid: Bid, event: Mapping[str, Any]) -> None:
             bid.gave_up = not event.get("mended", False)
         case "verdict":
             bid.verdicts.append(event)
-            if bid.offered_at is not None:
-                bid.verdict_ms = max((at - bid.offered_at) * 1000, 0.0)
         case "verdict_again":
             round_.repeated.append(bid.agent)
