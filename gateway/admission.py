@@ -170,18 +170,20 @@ class Admission:
         parcel = Parcel(
             cause.msg_id, cause.envelope, cause.expires_at, member.agent_id, "", cause.repeats
         )
-        full = [
-            other.agent_id
-            for other, topic in zip(audience.members, audience.topics, strict=True)
-            if self._router.deliver(other, self._for(other, topic, parcel, cause, now))
-            in (Pushed.FULL, Pushed.ID_TAKEN)
-        ]
-        if len(full) == len(audience.members):
-            return self._refuse(member, envelope.msg_id, OVERLOADED_RECIPIENT)
+        missed: list[tuple[str, str]] = []
+        for other, topic in zip(audience.members, audience.topics, strict=True):
+            pushed = self._router.deliver(other, self._for(other, topic, parcel, cause, now))
+            if pushed is Pushed.FULL:
+                missed.append((other.agent_id, "recipient_overloaded"))
+            elif pushed is Pushed.ID_TAKEN:
+                missed.append((other.agent_id, "msg_id_taken"))
+        if len(missed) == len(audience.members):
+            fault = OVERLOADED_RECIPIENT if missed[0][1] == "recipient_overloaded" else ID_TAKEN
+            return self._refuse(member, envelope.msg_id, fault)
         self._duplicates.remember(key, "", now)
         self._metrics.admitted += 1
-        for agent_id in full:
-            self._router.tell_failure(member.tenant, parcel, agent_id, "recipient_overloaded")
+        for agent_id, reason in missed:
+            self._router.tell_failure(member.tenant, parcel, agent_id, reason)
         return None
 
     def _for(
@@ -257,6 +259,12 @@ OVERLOADED_RECIPIENT = Fault(
     "wait until it has caught up, and send again",
     "/envelope/to",
     retry_after=1.0,
+)
+ID_TAKEN = Fault(
+    "DUPLICATE",
+    "the recipient has not yet acknowledged another agent's message with this msg_id",
+    "send it under a new msg_id; random ones do not meet",
+    "/envelope/msg_id",
 )
 STOPPING = Fault(
     "STOPPING",

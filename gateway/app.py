@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 import structlog
@@ -32,10 +34,17 @@ from gateway.policies import Policies
 from gateway.records import Recorder
 from gateway.registration import RegistrationLimits
 from gateway.router import Router
-from gateway.settings import LimitSettings, ServerSettings, Settings
+from gateway.settings import (
+    EngineSettings,
+    LimitSettings,
+    ServerSettings,
+    Settings,
+    SettingsError,
+)
 from gateway.validation import Validation
 from llmx.v1 import control_service_pb2, exchange_service_pb2
 from llmx.v1.control_service_pb2_grpc import add_ControlServiceServicer_to_server
+from policy.acceptance import PolicyError
 
 log = structlog.get_logger("llmx.gateway")
 
@@ -69,7 +78,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     """Serve until the block ends, then stop gracefully."""
     now = steady_clock()
     limits, engine, gateway_id = settings.limits, settings.engine, settings.server.gateway_id
-    policies = Policies(engine.default_policy, engine.profiles)
+    policies = _policies(engine)
     metrics = Metrics()
     recorder = Recorder(engine.records_kept, engine.records)
     members = Members(_member_limits(limits), now())
@@ -80,6 +89,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         negotiations = Negotiations(
             gateway_id,
             now,
+            members,
             router,
             metrics,
             recorder,
@@ -149,9 +159,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         registry.register(metrics)
         scrape = None
         if settings.server.metrics_port is not None:
-            scrape, _ = start_http_server(
-                settings.server.metrics_port, settings.server.host, registry
-            )
+            scrape = _scrape(settings.server.metrics_port, settings.server.host, registry)
         await server.start()
         gc.collect()
         gc.freeze()  # what is alive now stays: a full collection must not walk it every time
@@ -180,6 +188,28 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     scrape.shutdown()
                     scrape.server_close()
                 recorder.close()
+
+
+def _policies(engine: EngineSettings) -> Policies:
+    """Return the profiles of the settings; raises SettingsError for what cannot be used."""
+    try:
+        return Policies(engine.default_policy, engine.profiles)
+    except PolicyError as error:
+        raise SettingsError(
+            f"engine.default_policy={engine.default_policy} and engine.profiles: {error}"
+        ) from error
+
+
+def _scrape(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
+    """Serve the metrics; raises SettingsError when the port is taken."""
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise SettingsError(
+            f"server.metrics_port={port}: {error.strerror} on {host}; "
+            "--metrics-port 0 takes a free port, none does without"
+        ) from error
+    return server
 
 
 def _member_limits(limits: LimitSettings) -> MemberLimits:
@@ -226,8 +256,13 @@ def _server(
 
 
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    """Bind as the settings say; returns the port. Raises RuntimeError when it is taken."""
-    address = f"{settings.host}:{settings.port}"
+    """Bind as the settings say; returns the port. Raises OSError when it is taken."""
+    host, port = settings.host, settings.port
+    if port:  # grpc would tell of it in lines of its own, and not why
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host.strip("[]"), port), family=family):
+            pass
+    address = f"{host}:{port}"
     if settings.unix is not None:
         server.add_insecure_port(f"unix:{settings.unix}")
     if settings.tls_certificate is None or settings.tls_key is None:

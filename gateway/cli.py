@@ -9,6 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from gateway.commands import interrupts  # first: Ctrl-C during what follows is no traceback
+
+# isort: split
+
 import typer
 
 app = typer.Typer(
@@ -17,6 +21,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+policy_app = typer.Typer(no_args_is_help=True, help="Read and change acceptance profiles.")
+agents_app = typer.Typer(no_args_is_help=True, help="See who is there.")
+app.add_typer(policy_app, name="policy")
+app.add_typer(agents_app, name="agents")
+
+GATEWAY_DEFAULT = "127.0.0.1:7600"
 
 GatewayAddress = Annotated[
     str, typer.Option("--gateway", "-g", envvar="LLMX_GATEWAY", help="Gateway, host:port.")
@@ -28,6 +39,10 @@ Token = Annotated[
         envvar="LLMX_TOKEN",
         help="JWT; without one, a development token of this user is made.",
     ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON objects, one a line, for programs.")]
+UntilEof = Annotated[
+    bool, typer.Option("--until-eof", help="End when standard input ends, as well.")
 ]
 
 
@@ -50,8 +65,9 @@ def gateway(
     announce: Annotated[str, typer.Option(help="What to print once it serves: text or json.")] = (
         "text"
     ),
+    until_eof: UntilEof = False,
 ) -> None:
-    """Run a gateway until Ctrl-C."""
+    """Run a gateway until Ctrl-C (exit code 0)."""
     from gateway.commands.serve import serve
 
     named = {
@@ -67,7 +83,7 @@ def gateway(
         if not equals:
             raise typer.BadParameter(f"{pair}: use NAME=VALUE, for example engine.shards=8")
         overrides[name] = value
-    raise typer.Exit(serve(config, overrides, announce))
+    raise typer.Exit(serve(config, overrides, announce, until_eof=until_eof))
 
 
 @app.command()
@@ -91,8 +107,191 @@ def token(
     )
 
 
+@app.command()
+def agent(
+    address: Annotated[
+        str | None, typer.Argument(metavar="[AGENT]", help="agent://NAME, or what --file says.")
+    ] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", "-t", help="A topic to listen to.")
+    ] = None,
+    capability: Annotated[
+        list[str] | None, typer.Option(help="What it can do; without any: propose.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy", "-s", help="fixed, cost_plus, linear, aspiration, random or reserve."
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="NAME=VALUE of the strategy, the value in JSON."),
+    ] = None,
+    consent: Annotated[
+        list[str] | None, typer.Option(help="An agent that may call it directly; * is all.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="JSON with all of this; flags go before.")
+    ] = None,
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    token: Token = None,
+    as_json: AsJson = False,
+    until_eof: UntilEof = False,
+) -> None:
+    """Run a contractor that follows a strategy, until Ctrl-C (exit code 0).
+
+    Exit code 1: no gateway, or it does not take the token. 2: something here is not right.
+
+    llmx agent agent://bob --topic gpu --strategy fixed --param value=40
+
+    llmx agent --file bob.json
+    """
+    from gateway.commands.access import check_gateway
+    from gateway.commands.agent import serve
+    from gateway.commands.plan import plan_from_flags
+    from gateway.commands.trouble import CommandError, complain
+
+    try:
+        check_gateway(gateway)
+        plan = plan_from_flags(
+            file,
+            agent=address,
+            topics=topic,
+            capabilities=capability,
+            consents=consent,
+            strategy=strategy,
+            params=param,
+        )
+    except CommandError as error:
+        raise typer.Exit(complain("agent", error)) from None
+    raise typer.Exit(serve(plan, gateway, token, as_json=as_json, until_eof=until_eof))
+
+
+@app.command()
+def call(
+    file: Annotated[
+        Path, typer.Argument(metavar="CFP.json", help="The call, - for standard input.")
+    ],
+    to: Annotated[
+        list[str] | None, typer.Option(help="topic://NAME, agent://NAME or group://NAME.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="A profile, or {…} with parameters; several: one after the other."),
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--as", help="Who calls; agent://alice when nobody says.")
+    ] = None,
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    token: Token = None,
+    as_json: AsJson = False,
+    step: Annotated[
+        bool, typer.Option("--step", help="Wait for a line on standard input before each call.")
+    ] = False,
+) -> None:
+    """Call for proposals, show the offers as they arrive and the outcome.
+
+    The file holds the payload of a call, or the paper's {"envelope": …, "payload": …}; the
+    message gets a new msg_id and ts in any case. A call with "decider": "initiator" is
+    decided by accepting the first of the ranking.
+
+    Exit code 0: awarded. 3: no award. 1: refused, or no gateway. 2: something here is not
+    right. 130: Ctrl-C, which cancels the call.
+
+    llmx call examples/gpu-call.json --to topic://gpu --policy high
+    """
+    from gateway.commands.access import check_gateway
+    from gateway.commands.call import call as negotiate
+    from gateway.commands.call import order_of, policy_of
+    from gateway.commands.trouble import CommandError, complain
+
+    try:
+        check_gateway(gateway)
+        if step and str(file) == "-":
+            raise CommandError("standard input cannot be the call and the steps", "name a file")
+        order = order_of(file, to or (), sender, token)
+        policies = [policy_of(text) for text in policy] if policy else [None]
+    except CommandError as error:
+        raise typer.Exit(complain("call", error)) from None
+    raise typer.Exit(negotiate(order, policies, gateway, token, as_json=as_json, step=step))
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str | None, typer.Option(help="A file, or gpu-slot, delivery or night-slot.")
+    ] = None,
+    contractors: Annotated[
+        int | None, typer.Option(help="How many; beyond the scenario's: others of their kinds.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="low, medium, high, another profile, {…}, or all three: all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch agents in processes of their own negotiate through a gateway.
+
+    It needs nothing that runs already, and leaves nothing running. Exit code 0: every round
+    came to an outcome, and every bidder heard accept or reject once. 1: not so. 2: something
+    here is not right. 130: Ctrl-C.
+    """
+    from gateway.commands.demo import demo as play
+
+    raise typer.Exit(play(scenario, contractors, policy or (), as_json=as_json))
+
+
+@policy_app.command("list")
+def policy_list(gateway: GatewayAddress = GATEWAY_DEFAULT, token: Token = None) -> None:
+    """Show the acceptance profiles; a star marks the default."""
+    from gateway.commands.control import list_policies
+
+    raise typer.Exit(list_policies(gateway, token))
+
+
+@policy_app.command("set-default")
+def policy_set_default(
+    name: Annotated[str, typer.Argument(help="A profile, flow/medium for example.")],
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    token: Token = None,
+) -> None:
+    """Choose what calls get that name no policy, from now on."""
+    from gateway.commands.control import set_default_policy
+
+    raise typer.Exit(set_default_policy(name, gateway, token))
+
+
+@policy_app.command("put")
+def policy_put(
+    name: Annotated[str, typer.Argument(help="The profile to add or change.")],
+    parameters: Annotated[
+        str, typer.Argument(help='{"profile": "flow/high", "quorum": 3, …}, or a file of it.')
+    ],
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    token: Token = None,
+) -> None:
+    """Add or change a profile; open negotiations keep the revision they began with."""
+    from gateway.commands.control import put_policy
+
+    raise typer.Exit(put_policy(name, parameters, gateway, token))
+
+
+@agents_app.command("list")
+def agents_list(
+    topic: Annotated[str, typer.Option(help="Only those that listen to this topic.")] = "",
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    token: Token = None,
+) -> None:
+    """Show the agents that the gateway knows."""
+    from gateway.commands.control import list_agents
+
+    raise typer.Exit(list_agents(topic, gateway, token))
+
+
 def main() -> None:
     """Run the command line."""
+    interrupts.end_quietly()
     app()
 
 

@@ -39,3 +39,8 @@ class Duplicates:
             young = self._young
             self._born = now
         young[key] = opened
+
+    def forget(self, key: str) -> None:
+        """Forget a message that was not admitted after all."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)

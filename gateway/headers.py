@@ -16,7 +16,9 @@ from gateway.members import Member
 from gateway.refusals import Fault
 from llmx.v1.envelope_pb2 import ACT_CFP, ACT_MESSAGE, ACT_UNSPECIFIED, Act, Envelope
 
-MSG_ID = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
+MSG_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+"""What agents call their messages. The gateway's own ids contain ":", so the two never meet."""
+
 
 CONSENT_CHARACTERS_MAX = 64
 
@@ -122,7 +124,7 @@ class HeaderCheck:
             return Fault(
                 "MALFORMED_ENVELOPE",
                 "msg_id is empty, too long, or has characters that ids do not have",
-                "use 1 to 128 of A-Z a-z 0-9 . _ : ~ -, a UUID for example",
+                "use 1 to 128 of A-Z a-z 0-9 . _ ~ -, a UUID for example",
                 "/envelope/msg_id",
             )
         return (

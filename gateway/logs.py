@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 import structlog
+from google.protobuf.message import DecodeError
 
 from gateway.settings import LogSettings
 
@@ -86,6 +87,9 @@ class _Libraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger(record.name)
+        if record.exc_info and isinstance(record.exc_info[1], DecodeError):
+            log.warning("a request could not be read")  # the caller's mistake, not ours
+            return
         log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 

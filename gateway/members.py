@@ -160,6 +160,7 @@ class Members:
         """Start empty."""
         self._limits = limits
         self.tenants: dict[str, Tenant] = {}
+        self.tenant_by_tag: dict[str, Tenant] = {}
         self.count = 0
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
 
@@ -168,6 +169,7 @@ class Members:
         tenant = self.tenants.get(name)
         if tenant is None:
             tenant = self.tenants[name] = Tenant(name)
+            self.tenant_by_tag[tenant.tag] = tenant
         return tenant
 
     def join(self, tenant_name: str, agent_id: str, now: float) -> Member | None:
@@ -203,3 +205,4 @@ class Members:
         self.count -= 1
         if not member.tenant.members and not member.tenant.groups:
             self.tenants.pop(member.tenant.name, None)
+            self.tenant_by_tag.pop(member.tenant.tag, None)

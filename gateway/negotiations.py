@@ -16,7 +16,7 @@ import orjson
 
 from gateway.clock import Clock, iso_text
 from gateway.codec import Teller
-from gateway.members import TAG_LENGTH, Member, Tenant
+from gateway.members import TAG_LENGTH, Member, Members, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
@@ -30,6 +30,9 @@ from policy.effects import Effect, Finish, Refuse, Relay, Tell
 from policy.events import AgentGone, Event, MalformedReceived
 from policy.shard import Shard
 from policy.table import Table
+
+
+NOBODY: Mapping[str, Member] = {}
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class Negotiations:
         self,
         gateway_id: str,
         now: Clock,
+        members: Members,
         router: Router,
         metrics: Metrics,
         recorder: Recorder,
@@ -73,7 +77,7 @@ class Negotiations:
         self._ttl = ttl_default
         self._boot = secrets.token_hex(3)
         self._minted = 0
-        self._tenants: dict[str, Tenant] = {}
+        self._members = members
         self._prefix = f"{gateway_id}."
         self.shards: list[Shard[Cause]] = [
             Shard(
@@ -95,7 +99,6 @@ class Negotiations:
     def mint(self, tenant: Tenant) -> str:
         """Return a fresh id for a negotiation of `tenant`, in the next shard."""
         self._minted += 1
-        self._tenants[tenant.tag] = tenant
         number = self._minted % len(self.shards)
         return f"{self._gateway_id}.{number}.{self._boot}{self._minted:x}{tenant.tag}"
 
@@ -144,9 +147,11 @@ class Negotiations:
         if not parcel.negotiation_id:
             return
         shard = self.shard_of(parcel.negotiation_id, member.tenant)
-        if shard is not None:
-            gone = AgentGone(member.agent_id)
-            shard.post(self._now(), parcel.negotiation_id, gone, _nobody(member))
+        state = None if shard is None else shard.table.state(parcel.negotiation_id)
+        if shard is None or state is None or state.terms.initiator == member.agent_id:
+            return  # an initiator that misses an offer still decides, or hears the outcome
+        gone = AgentGone(member.agent_id)
+        shard.post(self._now(), parcel.negotiation_id, gone, _nobody(member))
 
     def _perform(
         self,
@@ -162,11 +167,11 @@ class Negotiations:
             if cause is not None and cause.msg_id and type(event) is not MalformedReceived:
                 self._refuse(cause.sender, cause.msg_id, negotiation_id, UNKNOWN_NEGOTIATION)
             return
-        tenant = self._tenants[negotiation_id[-TAG_LENGTH:]]
         if type(event) is Call and cause is not None:
             self._answer_call(event, effects, cause)
         teller: Teller | None = None
-        members = tenant.members
+        tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
+        members = NOBODY if tenant is None else tenant.members
         for effect in effects:
             if type(effect) is Relay:
                 assert cause is not None, "only a message can be relayed"
@@ -182,7 +187,8 @@ class Negotiations:
                 parcel = Parcel(
                     effect.msg_id, teller.told(effect), expires_at, "", negotiation_id, True
                 )
-                self._router.deliver(member, parcel)
+                if self._router.deliver(member, parcel) is Pushed.FULL:
+                    self._router.undelivered(member, [parcel], "recipient_overloaded")
             elif type(effect) is Refuse:
                 member = members.get(effect.recipient)
                 if member is not None and effect.msg_id:
@@ -195,6 +201,7 @@ class Negotiations:
     def _answer_call(self, call: Call, effects: list[Effect], cause: Cause) -> None:
         """Tell the initiator that its call is open, and everybody eligible of the call."""
         if effects and type(effects[0]) is Refuse:
+            self._members.duplicates.forget(cause.sender.key + cause.msg_id)
             return
         self._metrics.calls += 1
         if cause.sender.stream is not None:

@@ -75,8 +75,9 @@ class Shard(Generic[Cause]):
     ) -> bool:
         """Queue an event, or a call that opens; False when the caller must wait for `room`.
 
-        The event is taken in any case, so the queue exceeds its bound by at most one event
-        for each caller, each of which then waits.
+        The event is taken in any case, so the queue exceeds its bound by one event for each
+        stream, which then waits, and by what the gateway itself has to say: at most one
+        departure for each agent and negotiation.
         """
         self._queue.append((received_at, negotiation_id, event, cause))
         if self._idle:

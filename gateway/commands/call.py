@@ -27,6 +27,7 @@ from gateway.commands.trouble import (
     complain,
     explained,
 )
+from llmx.tokens import TokenSource
 
 CONNECT_SECONDS = 5.0
 INITIATOR_DEFAULT = "agent://alice"
@@ -117,7 +118,7 @@ async def _call(
     order: Order,
     policies: Sequence[Policy],
     gateway: str,
-    token: llmx.agent.TokenSource,
+    token: TokenSource,
     show: Showing,
     *,
     step: bool,
@@ -127,7 +128,7 @@ async def _call(
     if step:
         this = asyncio.current_task()
         assert this is not None, "a command runs in a task"
-        listen(steps.release, this.cancel)
+        listen(steps.release, lambda: _leave(this))
     agent = llmx.Agent(order.sender, gateway, token=token, connect_timeout=CONNECT_SECONDS)
     try:
         async with agent:
@@ -139,6 +140,11 @@ async def _call(
     except llmx.LlmxError as error:
         raise explained(error, agent.gateway) from None
     return FAILED if FAILED in codes else max(codes, default=OK)
+
+
+def _leave(command: asyncio.Task[Any]) -> None:
+    """Leave as after Ctrl-C: whoever held our standard input has let go."""
+    command.cancel()
 
 
 async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy, show: Showing) -> int:

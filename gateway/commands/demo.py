@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.commands.access import development_tokens
 from gateway.commands.demo_view import JsonView, LiveView, PlainView, View
-from gateway.commands.family import Family, family
+from gateway.commands.family import STATE, Family, family
 from gateway.commands.interrupts import run
 from gateway.commands.rounds import Board, Round
 from gateway.commands.scenario import CONTRACTORS_MAX, Scenario, load, policy_text
@@ -99,6 +100,7 @@ class Play:
             await members.start(
                 plan.agent,
                 *("agent", "--file", str(file), "--gateway", address, "--json", "--until-eof"),
+                token=self._token(plan.agent),
             )
         call = members.folder / "call.json"
         call.write_text(json.dumps(scenario.call), "utf-8")
@@ -106,9 +108,14 @@ class Play:
         await members.start(
             *(INITIATOR, "call", str(call), "--to", f"topic://{scenario.topic}"),
             *("--as", scenario.initiator, "--gateway", address, *policies, "--json", "--step"),
+            token=self._token(scenario.initiator),
         )
         everybody = {plan.agent for plan in self._crowd} | {scenario.initiator}
         await self._until(lambda: self._ready >= everybody, READY_SECONDS, "an agent")
+
+    def _token(self, agent: str) -> str:
+        """Return a token that the gateway of this demo takes."""
+        return development_tokens(self._members.folder / STATE, agent)()
 
     async def _round(self, number: int) -> Round:
         """Play one round until everybody has heard how it ended."""

@@ -30,25 +30,27 @@ def round_table(round_: Round, title: str) -> Table:
 
 def summary_table(rounds: Sequence[Round]) -> Table:
     """Return all rounds, a row for each."""
-    table = Table(title="summary", title_justify="left", title_style="bold", box=None)
+    table = Table(title="all rounds", title_justify="left", title_style="bold", box=None)
     table.pad_edge = False
     table.add_column("policy", no_wrap=True)
     for name in ("offers", "late", "refused"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("closed by", no_wrap=True)
     table.add_column("winner", no_wrap=True)
-    for name in ("price", "first ms", "outcome ms", "decision ms"):
+    for name in ("price", "first ms", "end ms", "decided ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for round_ in rounds:
         facts = round_.summary()
-        winners = " ".join(clean(str(agent)) for agent in facts["winners"])
+        winner = clean(str(facts["winner"] or ""), 22)
+        if len(facts["winners"]) > 1:
+            winner += f" +{len(facts['winners']) - 1}"
         table.add_row(
             Text(clean(facts["policy"], 24)),
             f"{facts['offers']} of {facts['eligible']}",
             str(facts["late"]),
             str(facts["refused"]),
             Text(clean(facts["closed_by"] or "–")),
-            Text(clean(winners, 24) or clean(facts["reason"] or facts["state"], 24)),
+            Text(winner or clean(facts["reason"] or facts["state"], 24)),
             figure(facts["price"]),
             _ms(facts["first_offer_ms"], 0),
             _ms(facts["outcome_ms"], 0),
@@ -86,7 +88,7 @@ def ending(round_: Round) -> str:
         f"{clean(str(winner['agent']))} wins at {figure(winner['price'])}"
         for winner in round_.winners
     ]
-    what = " and ".join(won) or f"{facts['state']}, {clean(str(facts['reason']))}"
+    what = ", ".join(won) or f"{facts['state']}, {clean(str(facts['reason']))}"
     heard = f"{facts['offers']} of {facts['eligible']} offers in time"
     return (
         f"{what}; {heard}, closed by {facts['closed_by']}; "
@@ -96,7 +98,7 @@ def ending(round_: Round) -> str:
 
 
 def _order(bid: Bid) -> tuple[float, str]:
-    """The order in which the offers came; whoever has not offered comes last."""
+    """Sort by when the offers came; whoever has not offered comes last."""
     return (bid.offered_at if bid.offered_at is not None else float("inf"), bid.agent)
 
 

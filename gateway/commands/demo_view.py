@@ -123,8 +123,9 @@ class PlainView(View):
     """A line for everything, for pipes and logs."""
 
     def __init__(self) -> None:
-        """Start with nothing shown."""
-        self._shown: set[tuple[str, str]] = set()
+        """Start with nothing held back."""
+        self._verdicts: list[str] = []
+        self._is_decided = False
 
     def begin(self, scenario: Scenario, contractors: int) -> None:
         """Print what will be played."""
@@ -138,11 +139,14 @@ class PlainView(View):
 
     def round_began(self, number: int, of: int, policy: str) -> None:
         """Print that a round begins."""
+        self._is_decided = False
         say("")
         say(f"round {number} of {of}, policy {policy}")
 
     def heard(self, round_: Round, event: Mapping[str, Any]) -> None:
-        """Print what happened, each thing once."""
+        """Print what happened. Verdicts wait for the outcome: contractors speak through pipes
+        of their own and may be faster than the initiator.
+        """
         agent = clean(str(event.get("agent", "")))
         match event["event"]:
             case "offer" if "offer_id" in event:
@@ -156,10 +160,19 @@ class PlainView(View):
                 say(f"  refused  {agent:<20} {_why_refused(event)}")
             case "outcome":
                 say(f"  outcome  {ending(round_)}")
+                self._is_decided = True
+                self._tell_verdicts()
             case "verdict":
                 word = "accept" if event.get("won") else "reject"
                 reason = f"at {figure(event.get('price'))}" if event.get("won") else event["reason"]
-                say(f"  {word}   {agent:<20} {clean(str(reason))}")
+                self._verdicts.append(f"  {word}   {agent:<20} {clean(str(reason))}")
+                self._tell_verdicts()
+
+    def _tell_verdicts(self) -> None:
+        if self._is_decided:
+            for line in self._verdicts:
+                say(line)
+            self._verdicts.clear()
 
     def end(self, rounds: Sequence[Round], notes: Sequence[str], seconds: float) -> None:
         """Print the summary."""
@@ -224,8 +237,8 @@ def _started(pids: Mapping[str, int], gateway: Mapping[str, Any], seconds: float
     where = f"{gateway.get('host')}:{gateway.get('port')}"
     numbers = ", ".join(str(pid) for pid in pids.values())
     return (
-        f"a gateway on {where}, an initiator and {len(pids) - 2} contractors: {len(pids)} processes "
-        f"({numbers}), ready after {seconds:.1f} s"
+        f"a gateway on {where}, an initiator and {len(pids) - 2} contractors in {len(pids)} "
+        f"processes ({numbers}), ready after {seconds:.1f} s"
     )
 
 

@@ -21,6 +21,7 @@ import gateway
 import llmx
 from gateway.commands.trouble import FAILED, CommandError
 
+STATE = "state"
 LINE_BYTES_MAX = 4 * 1024 * 1024
 LEAVE_SECONDS = 4.0
 TERMINATE_SECONDS = 2.0
@@ -43,8 +44,8 @@ class Family:
         """Return the process ids by name."""
         return {name: process.pid for name, process in self._members.items()}
 
-    async def start(self, name: str, *arguments: str) -> None:
-        """Start `llmx` with these arguments. Raises CommandError."""
+    async def start(self, name: str, *arguments: str, token: str = "") -> None:
+        """Start `llmx` with these arguments, and a token if it is an agent. Raises CommandError."""
         line = (sys.executable, "-P", "-m", "gateway.cli", *arguments)
         with self._log(name).open("wb") as log:
             try:
@@ -54,7 +55,7 @@ class Family:
                     stdout=PIPE,
                     stderr=log,
                     limit=LINE_BYTES_MAX,
-                    env=environment(self.folder),
+                    env=environment(self.folder, token),
                     process_group=0,  # Ctrl-C is for us, and we end them in order
                 )
             except OSError as error:
@@ -126,15 +127,17 @@ async def family(folder: Path, last: str) -> AsyncIterator[Family]:
         raise failure
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, token: str = "") -> dict[str, str]:
     """Return an environment without settings of the user's, and with our own modules."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("LLMX_")}
-    roots = [Path(module.__file__).resolve().parents[1] for module in (gateway, llmx)]
+    files = filter(None, (gateway.__file__, llmx.__file__))
+    roots = [Path(file).resolve().parents[1] for file in files]
     path = [*map(str, roots), *filter(None, [mine.get("PYTHONPATH")])]
     return {
         **mine,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
-        "LLMX_STATE_DIR": str(folder / "state"),
+        "LLMX_STATE_DIR": str(folder / STATE),
+        **({"LLMX_TOKEN": token} if token else {}),
     }
 
 

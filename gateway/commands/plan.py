@@ -8,12 +8,14 @@ The same object stands in a file for `llmx agent --file` and in the scenarios of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from gateway.commands.access import check_agent
-from gateway.commands.json_files import check_members
+from gateway.commands.json_files import check_members, read_object
 from gateway.commands.trouble import CommandError
 from llmx import strategies
 
@@ -102,6 +104,56 @@ def plan_of(description: Mapping[str, Any], where: str, topics: Sequence[str] = 
     except strategies.StrategyError as error:
         raise CommandError(f"{where}: {error}") from None
     return plan
+
+
+def plan_from_flags(
+    file: Path | None,
+    *,
+    agent: str | None,
+    topics: Sequence[str] | None,
+    capabilities: Sequence[str] | None,
+    consents: Sequence[str] | None,
+    strategy: str | None,
+    params: Sequence[str] | None,
+) -> Plan:
+    """Return the contractor of a command line: its file, if any, with the flags before it.
+
+    Raises CommandError.
+    """
+    described = read_object(file) if file is not None else {}
+    if strategy is not None and strategy != described.get("strategy"):
+        described.pop("params", None)  # they belong to the strategy of the file
+    given = {
+        "agent": agent,
+        "topics": list(topics) if topics else None,
+        "capabilities": list(capabilities) if capabilities else None,
+        "consents": list(consents) if consents else None,
+        "strategy": strategy,
+    }
+    described |= {name: value for name, value in given.items() if value is not None}
+    if params:
+        before = described.get("params")
+        described["params"] = (before if isinstance(before, dict) else {}) | _params(params)
+    where = str(file) if file is not None else "the command line"
+    if file is None:
+        if agent is None:
+            raise CommandError("nobody is named", "llmx agent agent://bob …, or --file bob.json")
+        if strategy is None:
+            raise CommandError("it has no strategy", "add --strategy fixed --param value=40")
+    return plan_of(described, where)
+
+
+def _params(pairs: Sequence[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise CommandError(f"--param {pair}", "use NAME=VALUE, for example value=40")
+        try:
+            params[name] = json.loads(text)
+        except ValueError:
+            params[name] = text
+    return params
 
 
 def _texts(

@@ -32,7 +32,8 @@ class Bid:
     refusals: list[Mapping[str, Any]] = field(default_factory=list)
     gave_up: bool = False
     verdicts: list[Mapping[str, Any]] = field(default_factory=list)
-    rank: int | None = None
+    is_ranked: bool = False
+    """Did its offer come in time, so that the outcome speaks of it?"""
 
     @property
     def exchange_ms(self) -> float | None:
@@ -110,7 +111,7 @@ class Round:
         made = [
             bid.offered_at
             for bid in self.bids.values()
-            if bid.offered_at is not None and bid.heard_at is not None
+            if bid.offered_at is not None and bid.is_ranked
         ]
         if self.outcome_at is None or not made:
             return None
@@ -244,7 +245,7 @@ def _initiator_told(round_: Round, event: Mapping[str, Any]) -> None:
             round_.outcome = event["outcome"]
             round_.outcome_at, round_.outcome_ms = at, ms
             for ranked in round_.outcome.get("ranking", ()):
-                round_.bid(str(ranked.get("agent"))).rank = ranked.get("rank")
+                round_.bid(str(ranked.get("agent"))).is_ranked = True
 
 
 def _contractor_told(round_: Round, bid: Bid, event: Mapping[str, Any]) -> None:

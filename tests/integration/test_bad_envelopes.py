@@ -23,17 +23,16 @@ async def test_a_spoofed_sender_is_told_its_own_name(crowd: Crowd) -> None:
     await refused(alice, unnamed, "SENDER_MISMATCH", "/envelope/from")
 
 
-@pytest.mark.parametrize("msg_id", ["", "x" * 129, "two words", "línea", "a\nb", "a/b"])
+@pytest.mark.parametrize("msg_id", ["", "x" * 129, "two words", "línea", "a\nb", "a/b", "g:1"])
 async def test_a_msg_id_that_is_no_id_is_refused(crowd: Crowd, msg_id: str) -> None:
+    """One with a ":" could be taken for the gateway's own."""
     alice = await crowd.open("alice")
     envelope = alice.text("hi", alice.address, msg_id=msg_id)
     await refused(alice, envelope, "MALFORMED_ENVELOPE", "/envelope/msg_id", remedy="UUID")
 
 
-@pytest.mark.parametrize("msg_id", ["urn:uuid:6ba7b810", "x" * 128, "A-Z.a_z~0:9"])
-async def test_a_msg_id_of_the_characters_that_the_specification_names_is_taken(
-    crowd: Crowd, msg_id: str
-) -> None:
+@pytest.mark.parametrize("msg_id", ["x" * 128, "A-Z.a_z~0-9", "7"])
+async def test_a_msg_id_of_the_characters_that_ids_have_is_taken(crowd: Crowd, msg_id: str) -> None:
     alice = await crowd.open("alice")
     await alice.say("hi", alice.address, msg_id=msg_id)
     await alice.arrival(msg_id)

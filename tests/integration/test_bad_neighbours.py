@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -136,33 +136,33 @@ async def test_an_agent_that_sends_nonsense_and_never_reads_the_answers_fills_no
 
 
 @asynccontextmanager
-async def listener(crowd: Crowd, name: str) -> AsyncIterator[subprocess.Popen[str]]:
+async def listener(crowd: Crowd, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run an agent in a process of its own that listens to the topic and does nothing."""
     gateway = crowd.gateway
-    called = crowd.name(name)
-    line = [sys.executable, "-c", LISTENER]
-    process = subprocess.Popen(
-        [*line, gateway.address, gateway.token(called), crowd.topic()],
+    token = gateway.token(crowd.name(name))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", LISTENER, gateway.address, token, crowd.topic()),
         env=environment(gateway.folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
     )
-    with process:
-        try:
-            await hears(process, "welcome")
-            yield process
-        finally:
-            process.kill()
+    try:
+        await hears(process, "welcome")
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
 
 
-async def hears(process: subprocess.Popen[str], words: str) -> None:
+async def hears(process: asyncio.subprocess.Process, words: str) -> None:
     """Wait until the listener tells that it has heard something."""
     assert process.stdout is not None
-    line = await asyncio.to_thread(process.stdout.readline)
-    while line and not line.startswith(words):
-        line = await asyncio.to_thread(process.stdout.readline)
-    assert line, "the listener has ended"
+    while line := await process.stdout.readline():
+        if line.startswith(words.encode()):
+            return
+    raise AssertionError("the listener has ended")
 
 
 async def test_a_contractor_that_is_killed_is_not_waited_for(crowd: Crowd) -> None:
@@ -221,9 +221,7 @@ async def test_one_stream_too_many_is_told_the_limit(crowd: Crowd) -> None:
 @pytest.mark.parametrize(
     "noise", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00", os.urandom(4096), b""]
 )
-async def test_noise_on_the_port_hurts_nobody(
-    crowd: Crowd, gateway: Gateway, noise: bytes
-) -> None:
+async def test_noise_on_the_port_hurts_nobody(crowd: Crowd, gateway: Gateway, noise: bytes) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(noise)
     await writer.drain()

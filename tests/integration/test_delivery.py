@@ -205,9 +205,7 @@ async def test_subscribing_and_unsubscribing_beside_the_stream(crowd: Crowd) -> 
     topic = crowd.topic()
     await bob.control.Subscribe(SubscribeRequest(topics=[topic]), metadata=bob.metadata)
     await bob.arrival(await alice.say("hi", topic))
-    listed = await alice.control.ListAgents(
-        ListAgentsRequest(topic=topic), metadata=alice.metadata
-    )
+    listed = await alice.control.ListAgents(ListAgentsRequest(topic=topic), metadata=alice.metadata)
     assert [(one.agent_id, one.connected) for one in listed.agents] == [(bob.address, True)]
     await bob.control.Unsubscribe(UnsubscribeRequest(topics=[topic]), metadata=bob.metadata)
     await refused(alice, alice.text("hi", topic), "NO_RECIPIENTS", "/envelope/to")

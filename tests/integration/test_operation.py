@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -177,8 +178,6 @@ def wait_until_gone(pid: int) -> None:
     except ProcessLookupError:
         return
     try:
-        import select
-
         ready, _, _ = select.select([descriptor], [], [], 10)
         assert ready, f"process {pid} is still there"
     finally:
@@ -225,6 +224,7 @@ def test_a_port_that_is_taken_is_told_with_what_would_work(tmp_path: Path, optio
     assert "Traceback" not in ended.stderr
     assert port in ended.stderr
     assert option in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow
@@ -233,11 +233,12 @@ def test_a_port_that_is_taken_is_told_with_what_would_work(tmp_path: Path, optio
     [
         (("--set", "engine.shards=0"), ("engine.shards=0", "1 to 256")),
         (("--set", "engine.shard=4"), ("engine.shard=4", "did you mean engine.shards")),
-        (("--port", "99999"), ("server.port=99999", "65535")),
+        (("--port", "99999"), ("server.port=99999", "65,535")),
         (("--log-level", "loud"), ("log.level=loud", "debug")),
         (("--config", "nowhere.toml"), ("nowhere.toml", "name a TOML file")),
         (("--set", "auth.jwks_file=nowhere.json"), ("nowhere.json",)),
         (("--set", "engine.default_policy=magic"), ("engine.default_policy=magic", "flow/high")),
+        (("--set", "auth.development_secret_file=nowhere"), ("nowhere",)),
         (("--set", "server.tls_certificate=a.pem"), ("tls_key",)),
     ],
 )

@@ -58,9 +58,7 @@ def net(crowd: Crowd) -> Net:
     ["nowhere", "local.0.0", "local.999.x", "local.-1.x", "other.0.abc-def", "local.²." + "x",
      "x" * 10_000, "../../etc/passwd", "local.0." + "9" * 500],
 )  # fmt: skip
-async def test_an_act_of_an_unknown_negotiation_is_refused(
-    net: Net, negotiation_id: str
-) -> None:
+async def test_an_act_of_an_unknown_negotiation_is_refused(net: Net, negotiation_id: str) -> None:
     await net.open()
     envelope = net.bob.envelope(Act.ACT_OFFER, {"value": 1}, negotiation_id=negotiation_id)
     await refused(
@@ -86,9 +84,7 @@ async def test_the_negotiation_of_another_tenant_does_not_exist(net: Net) -> Non
             stranger, envelope, "UNKNOWN_NEGOTIATION", "/envelope/negotiation_id"
         )
         guess = stranger.envelope(act, payload, negotiation_id="local.0.guess")
-        guessed = await refused(
-            stranger, guess, "UNKNOWN_NEGOTIATION", "/envelope/negotiation_id"
-        )
+        guessed = await refused(stranger, guess, "UNKNOWN_NEGOTIATION", "/envelope/negotiation_id")
         assert (refusal.reason, refusal.remedy) == (guessed.reason, guessed.remedy)
     await net.ends_well()
 

@@ -105,8 +105,8 @@ async def test_a_schema_is_known_to_its_tenant_only(crowd: Crowd) -> None:
         listed = await agent.control.ListSchemas(ListSchemasRequest(), metadata=agent.metadata)
         assert (schema_id in listed.schema_ids) is is_known
         assert {TEXT, NEGOTIATION} <= set(listed.schema_ids)
+    request = GetSchemaRequest(schema_id=schema_id)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        request = GetSchemaRequest(schema_id=schema_id)
         await stranger.control.GetSchema(request, metadata=stranger.metadata)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 

@@ -79,6 +79,7 @@ class Parts:
         self.negotiations = Negotiations(
             "gw",
             lambda: self.now,
+            self.members,
             self.router,
             self.metrics,
             self.recorder,

@@ -55,7 +55,7 @@ class Gateway:
         assert stdout is not None, "it was started with a pipe"
         ready, _, _ = select.select([stdout], [], [], START_SECONDS_MAX)
         line = stdout.readline() if ready else b""
-        assert line, f"the gateway said nothing:\n{self.log()}"
+        assert line, f"the gateway said nothing:\n{self.log()[-4_000:]}"
         facts = json.loads(line)
         self.port, self.metrics_port = facts["port"], facts["metrics_port"]
         self.gateway_id = facts["gateway_id"]
@@ -185,8 +185,8 @@ def running(folder: Path, *, exit_code: int = 0, **settings: object) -> Iterator
         finally:
             workers = gateway.children() if process.poll() is None else []
             code = gateway.stop()
-        assert code == exit_code, gateway.log()
-        assert "Traceback" not in gateway.log(), gateway.log()
+        assert code == exit_code, gateway.log()[-4_000:]
+        assert not [line for line in gateway.log().splitlines() if "Traceback" in line]
         assert not any(map(is_running, workers)), "workers outlived their gateway"
 
 

@@ -155,9 +155,7 @@ class RawAgent:
         """Send messages in one frame."""
         await self.write(batch=RequestBatch(envelopes=envelopes))
 
-    def envelope(
-        self, act: Act, payload: Mapping[str, object] | bytes, **header: Any
-    ) -> Envelope:
+    def envelope(self, act: Act, payload: Mapping[str, object] | bytes, **header: Any) -> Envelope:
         """Return a message of this agent; `header` sets or replaces fields."""
         if not isinstance(payload, bytes):
             schema = TEXT if act == Act.ACT_MESSAGE else NEGOTIATION
@@ -245,9 +243,7 @@ class RawAgent:
         """Return what the gateway tells of how a negotiation ended."""
         told = await self._until(
             self.messages,
-            lambda one: (
-                one.negotiation_id == negotiation_id and b'"outcome"' in one.payload
-            ),
+            lambda one: one.negotiation_id == negotiation_id and b'"outcome"' in one.payload,
         )
         outcome: dict[str, Any] = json.loads(told.payload)["outcome"]
         return outcome

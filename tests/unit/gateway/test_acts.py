@@ -1,3 +1,5 @@
+"""Acts go by their names on the wire."""
+
 from __future__ import annotations
 
 from gateway.acts import ACT_NAMES, ACTS, act_named

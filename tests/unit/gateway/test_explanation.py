@@ -1,3 +1,5 @@
+"""What was wrong is said in words that an LLM can act on."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""What somebody wants to register is checked before anything runs it."""
+
 from __future__ import annotations
 
 import json

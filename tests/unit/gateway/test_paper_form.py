@@ -1,3 +1,5 @@
+"""The paper's JSON form and the protobuf say the same, both ways."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Sensitive fields go, the rest stays."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Payloads are judged by the schema they name."""
+
 from __future__ import annotations
 
 import random

@@ -1,3 +1,5 @@
+"""Tests of shipped schemas."""
+
 from __future__ import annotations
 
 import subprocess

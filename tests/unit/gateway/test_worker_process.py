@@ -1,3 +1,5 @@
+"""Tests of worker process."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Validation workers with real processes, and every row of the table of hostile cases."""
+"""Validation workers with real processes: what they judge, and how they end."""
 
 from __future__ import annotations
 
@@ -8,65 +8,29 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 import uvloop
 
-from gateway.acts import ACTS
-from gateway.refusals import Fault
-from gateway.schemas import ForeignSchema, SchemaRegistry
-from gateway.shipped_schemas import schema_id
-from gateway.workers import Task, ValidationPool, Verdict
+from gateway.workers import Task, ValidationPool
+from tests.support.worker_scenes import (
+    GENEROUS,
+    GOOD,
+    ID,
+    MESSAGE,
+    OFFER,
+    SHIPPED,
+    code,
+    fan,
+    judged,
+    play,
+    registered,
+)
 
 pytestmark = pytest.mark.slow
-
-NEGOTIATION = schema_id("Negotiation")
-SHIPPED = SchemaRegistry().shipped[NEGOTIATION]
-ID = "https://acme.example/lease.json"
-OFFER = ACTS["offer"]
-MESSAGE = ACTS["message"]
-GOOD = Task(orjson.dumps({"$schema": NEGOTIATION, "value": 1}), OFFER, SHIPPED)
-GENEROUS = 5.0
-"""Seconds; a budget that only a payload that never ends uses up."""
-
-Play = Callable[[ValidationPool], Awaitable[None]]
-
-
-def play(scene: Play, size: int = 1, **settings: Any) -> None:
-    async def run() -> None:
-        async with ValidationPool(size, **({"budget": GENEROUS} | settings)) as pool:
-            await scene(pool)
-
-    asyncio.run(run())
-
-
-async def registered(pool: ValidationPool, **members: Any) -> ForeignSchema:
-    """Register a schema; `_ref` and `_defs` stand for `$ref` and `$defs`."""
-    schema = await registration(pool, **members)
-    assert isinstance(schema, ForeignSchema), schema
-    return schema
-
-
-async def registration(pool: ValidationPool, **members: Any) -> ForeignSchema | Fault:
-    named = {"$" + key[1:] if key[0] == "_" else key: item for key, item in members.items()}
-    return await pool.check_foreign(orjson.dumps({"$id": ID} | named))
-
-
-async def judged(pool: ValidationPool, value: Any, schema: ForeignSchema) -> Verdict:
-    return await pool.judge(Task(orjson.dumps(value), MESSAGE, schema))
-
-
-def code(verdict: Verdict) -> str:
-    return "" if verdict.fault is None else verdict.fault.code
-
-
-def fan(levels: int) -> dict[str, Any]:
-    """Return a schema that takes 2 to the power of `levels` steps to refuse a value."""
-    layers = {f"l{n}": {"anyOf": [{"$ref": f"#/$defs/l{n + 1}"}] * 2} for n in range(levels)}
-    return {"_ref": "#/$defs/l0", "_defs": {**layers, f"l{levels}": {"type": "integer"}}}
 
 
 def is_gone(pid: int) -> bool:
@@ -128,90 +92,6 @@ def test_sensitive_fields_are_reported_at_registration() -> None:
         assert (await registered(pool)).sensitive == ()
 
     play(scene)
-
-
-def test_a_pattern_that_backtracks_forever_is_refused_and_explained_in_time() -> None:
-    """The native engine is linear; the reference library is interrupted in its own."""
-
-    async def scene(pool: ValidationPool) -> None:
-        before = pool.pids
-        schema = await registered(pool, properties={"a": {"pattern": "^(a+)+$"}})
-        verdict = await judged(pool, {"a": "a" * 40 + "!"}, schema)
-        assert code(verdict) == "SCHEMA_VIOLATION"
-        assert verdict.fault is not None
-        assert verdict.fault.pointer == "/payload/a"
-        assert pool.pids == before, "no worker had to be killed"
-
-    play(scene, budget=1.0)
-
-
-def test_what_never_ends_or_is_not_linear_is_refused_at_registration() -> None:
-    async def scene(pool: ValidationPool) -> None:
-        for pattern in (r"(a*)*\1b", "^(?=a)(a+)+$", r"^((a)+)+\1$", "a{1000}{1000}"):
-            refused = await registration(pool, properties={"a": {"pattern": pattern}})
-            assert isinstance(refused, Fault)
-            assert (refused.code, refused.pointer) == ("SCHEMA_REJECTED", "/properties/a/pattern")
-        circle = {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}
-        refused = await registration(pool, _ref="#/$defs/a", _defs=circle)
-        assert isinstance(refused, Fault)
-        assert "circle" in refused.reason
-        assert pool.replaced == 0
-
-    play(scene)
-
-
-def test_ten_thousand_nested_arrays_are_refused() -> None:
-    async def scene(pool: ValidationPool) -> None:
-        schema = await registered(pool)
-        for payload in (b"[" * 10_000 + b"]" * 10_000, b"[" * 10_000):
-            verdict = await pool.judge(Task(payload, MESSAGE, schema))
-            assert code(verdict) == "INVALID_JSON"
-        assert pool.replaced == 0
-
-    play(scene)
-
-
-def test_a_schema_that_contains_itself_judges_payloads_as_deep_as_the_limit() -> None:
-    async def scene(pool: ValidationPool) -> None:
-        schema = await registered(pool, properties={"c": {"$ref": "#"}}, type="object")
-
-        def nested(levels: int, end: Any) -> Any:
-            return nested(levels - 1, {"c": end}) if levels else end
-
-        assert (await judged(pool, nested(199, {}), schema)).valid
-        assert code(await judged(pool, nested(199, 1), schema)) == "SCHEMA_VIOLATION"
-        deeper = b'{"c":' * 900 + b"{}" + b"}" * 900
-        assert code(await pool.judge(Task(deeper, MESSAGE, schema))) == "INVALID_JSON"
-        assert pool.replaced == 0
-
-    play(scene, depth_max=200)
-
-
-def test_twenty_thousand_items_that_must_differ_are_judged_in_time() -> None:
-    async def scene(pool: ValidationPool) -> None:
-        schema = await registered(pool, uniqueItems=True)
-        items = [{"n": n, "x": [n]} for n in range(20_000)]
-        assert (await judged(pool, items, schema)).valid
-        verdict = await judged(pool, [*items, items[0]], schema)
-        assert code(verdict) == "SCHEMA_VIOLATION"
-        assert verdict.fault is not None
-        assert "equal" in verdict.fault.reason
-        assert pool.replaced == 0
-
-    play(scene, budget=1.0)
-
-
-def test_a_fan_of_references_costs_one_refused_message() -> None:
-    async def scene(pool: ValidationPool) -> None:
-        schema = await registered(pool, **fan(22))
-        assert (await judged(pool, 7, schema)).valid
-        verdict = await judged(pool, "seven", schema)
-        assert code(verdict) in ("SCHEMA_VIOLATION", "VALIDATION_TIMEOUT")
-        endless = await registered(pool, **fan(48))
-        assert code(await judged(pool, "seven", endless)) == "VALIDATION_TIMEOUT"
-        assert (await pool.judge(GOOD)).valid, "the replacement judges on"
-
-    play(scene, budget=0.5)
 
 
 def test_a_worker_that_overruns_is_killed_and_replaced() -> None:
