@@ -92,7 +92,7 @@ def ending(round_: Round) -> str:
     heard = f"{facts['offers']} of {facts['eligible']} offers in time"
     return (
         f"{what}; {heard}, closed by {facts['closed_by']}; "
-        f"outcome {_ms(facts['outcome_ms'], 0)} ms after the call, "
+        f"known {_ms(facts['outcome_ms'], 0)} ms after the call, "
         f"{_ms(facts['decision_ms'], 1)} ms after the last offer"
     )
 

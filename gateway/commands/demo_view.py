@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.text import Text
 
 from gateway.commands.demo_tables import (
@@ -22,6 +23,7 @@ from gateway.commands.scenario import Scenario
 
 WIDTH_MAX = 100
 PLAIN_WIDTH = 110
+INDENT = (0, 0, 0, 2)
 
 
 class View:
@@ -86,7 +88,7 @@ class LiveView(View):
 
     def heard(self, round_: Round, event: Mapping[str, Any]) -> None:
         """Change the table."""
-        if self._live is not None:
+        if self._live is not None and event["event"] != "call":
             self._show(round_table(round_, self._title))
 
     def round_ended(self, round_: Round) -> None:
@@ -94,15 +96,15 @@ class LiveView(View):
         self.leave()
         self._console.print(round_table(round_, self._title))
         for line in note_lines(round_):
-            self._console.print(Text(f"  {line}", style="yellow"))
-        self._console.print(Text(f"  {ending(round_)}"))
+            self._console.print(Padding(Text(line, style="yellow"), INDENT))
+        self._console.print(Padding(Text(ending(round_)), INDENT))
 
     def end(self, rounds: Sequence[Round], notes: Sequence[str], seconds: float) -> None:
         """Print the summary."""
         self._console.print()
         self._console.print(summary_table(rounds))
         for note in notes:
-            self._console.print(Text(f"  note: {note}", style="yellow"))
+            self._console.print(Padding(Text(f"note: {note}", style="yellow"), INDENT))
         faults = _faults(rounds)
         self._console.print(Text(verdict(rounds, seconds), style="red" if faults else "green"))
 

@@ -189,3 +189,59 @@ def test_a_gateway_with_too_many_open_negotiations_refuses_the_next() -> None:
         call(parts, alice, msg_id=f"call{number}")
     assert stream_of(alice).codes() == ["OVERLOADED"]
     assert parts.metrics.calls == 2 and len(stream_of(alice).opened) == 2
+
+
+def test_nobody_can_take_the_id_of_a_verdict_before_it_is_told(parts: Parts) -> None:
+    """Or whoever watches a negotiation could keep its winner from hearing that it won."""
+    alice, bob, _ = joined(parts)
+    mallory = parts.join("mallory")
+    negotiation = call(parts, alice, "agent://bob")
+    for address, number in (("agent://bob", 1), ("agent://alice", 2)):
+        forged = envelope("mallory", Act.ACT_MESSAGE, address, msg_id=f"{negotiation}:{number}")
+        parts.admit(mallory, forged)
+    assert stream_of(mallory).codes() == ["MALFORMED_ENVELOPE"] * 2
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=3)
+    assert names(received(bob)) == ["cfp", "accept"] and names(received(alice))[-1] == "inform"
+
+
+def test_a_verdict_that_finds_a_full_outbox_is_accounted_for() -> None:
+    parts = Parts(outbox_messages_max=1)
+    alice, bob, _ = joined(parts)
+    send(parts, bob, Act.ACT_OFFER, call(parts, alice, "agent://bob"), value=3)
+    # The accept to bob, the outcome to alice, and that bob could not be reached.
+    assert parts.metrics.undelivered == 3
+    assert stream_of(bob).closed == ["slow_consumer"]
+
+
+def test_a_call_that_was_refused_for_want_of_room_may_come_again_under_its_id() -> None:
+    parts = Parts(open_max=2)  # one for each shard
+    alice, bob, _ = joined(parts)
+    held = [call(parts, alice, msg_id=f"held{n}") for n in range(2)]
+    refused = envelope("alice", Act.ACT_CFP, "agent://bob", msg_id="c", body={"reply_within": 5})
+    parts.admit(alice, refused)
+    assert stream_of(alice).codes() == ["OVERLOADED"]
+    for negotiation in held:
+        parts.admit(
+            alice,
+            envelope(
+                "alice",
+                Act.ACT_CANCEL,
+                msg_id=f"stop{held.index(negotiation)}",
+                body={"reason": "enough"},
+                negotiation_id=negotiation,
+            ),
+        )
+    parts.admit(alice, refused)
+    assert stream_of(alice).codes() == ["OVERLOADED"] and len(stream_of(alice).opened) == 3
+
+
+def test_a_tenant_that_comes_back_hears_of_its_negotiations(parts: Parts) -> None:
+    alice, bob, carol = joined(parts)
+    call(parts, alice, "agent://bob")
+    for member in (alice, bob, carol):
+        parts.members.forget(member)
+    assert not parts.members.tenants
+    alice = parts.join("alice")
+    parts.now += 5
+    parts.run()
+    assert names(received(alice)) == ["inform"]
