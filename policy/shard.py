@@ -54,6 +54,8 @@ class Shard(Generic[Cause]):
         self._queue: deque[tuple[float, str, Event | Call, Cause]] = deque()
         self._posted = asyncio.Event()
         self._idle = False  # a flag is asked more cheaply than an Event, and at every post
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._room = asyncio.Event()
         self._room.set()
         self.events_total = 0
@@ -94,21 +96,42 @@ class Shard(Generic[Cause]):
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        while True:
-            self.fire_timers(self._queue[0][0] if self._queue else self._now())
-            if self._queue:
+        try:
+            while True:
+                self.fire_timers(self._queue[0][0] if self._queue else self._now())
                 self._apply_slice()
-                await asyncio.sleep(0)
-                continue
-            self._posted.clear()
-            self._idle = True
-            due = self.table.next_deadline()
-            delay = None if due is None else max(0.0, due - self._now())
-            try:
-                async with asyncio.timeout(delay):
-                    await self._posted.wait()
-            except TimeoutError:
-                continue
+                if self._queue:
+                    await asyncio.sleep(0)
+                    continue
+                due = self.table.next_deadline()
+                if due is not None and due <= self._now():
+                    continue
+                self._posted.clear()
+                self._idle = True
+                self._set_alarm(due)
+                await self._posted.wait()
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+
+    def _set_alarm(self, due: float | None) -> None:
+        """Wake up for the next deadline, if there is one.
+
+        An alarm that rings too early costs one look at the clock, so one that is set for an
+        earlier time than it need be stays; a timeout around each wait cost 15 µs a message.
+        """
+        if due is None or (self._alarm is not None and self._alarm_at <= due):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarm_at = due
+        self._alarm = loop.call_later(max(0.0, due - self._now()), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._idle = False
+        self._posted.set()
 
     def fire_timers(self, now: float) -> None:
         """Tell every negotiation whose time has come by `now`."""

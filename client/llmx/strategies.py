@@ -14,7 +14,7 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -232,10 +232,17 @@ def build(name: str, **params: Any) -> Strategy:
         numeric = param not in ("conditions", "terms", "per")
         if numeric and (isinstance(value, bool) or not isinstance(value, int | float | None)):
             raise StrategyError(f"{name}: {param} must be a number, not {value!r}")
+    missing = [need for need in _needed(kind) if need not in params]
+    if missing:
+        raise StrategyError(f"{name} needs {' and '.join(missing)}; it has {', '.join(known)}")
     try:
         return kind(**params)
     except TypeError as error:
         raise StrategyError(f"{name}: {error}") from None
+
+
+def _needed(kind: type[Strategy]) -> list[str]:
+    return [f.name for f in fields(kind) if f.init and f.default is f.default_factory is MISSING]
 
 
 def from_json(description: Mapping[str, Any]) -> Strategy:

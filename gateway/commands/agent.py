@@ -22,7 +22,7 @@ from gateway.commands.plan import Plan
 from gateway.commands.trouble import OK, CommandError, complain, explained
 from llmx.v1.envelope_pb2 import Act, Envelope
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 COUNTED_MAX = 100_000
 VERDICTS = (Act.ACT_ACCEPT, Act.ACT_REJECT)
 ENDINGS = (SIGNAL_EXIT + signal.SIGINT, SIGNAL_EXIT + signal.SIGTERM)
@@ -30,7 +30,6 @@ ENDINGS = (SIGNAL_EXIT + signal.SIGINT, SIGNAL_EXIT + signal.SIGTERM)
 
 def serve(plan: Plan, gateway: str, token: str | None, *, as_json: bool, until_eof: bool) -> int:
     """Run a contractor; returns the exit code."""
-    show_notes(as_json=as_json)
     try:
         agent = Performer(plan, gateway, token_of(plan.agent, token), as_json=as_json)
         code = run(_serve(agent, until_eof=until_eof))
@@ -45,6 +44,7 @@ async def _serve(agent: Performer, *, until_eof: bool) -> int:
         listen(ignore_line, released.set)
     try:
         async with agent:
+            show_notes(as_json=as_json)  # what comes before is told by the error
             agent.announce()
             async with asyncio.TaskGroup() as tasks:
                 release = tasks.create_task(released.wait())

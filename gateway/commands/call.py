@@ -29,7 +29,7 @@ from gateway.commands.trouble import (
 )
 from llmx.tokens import TokenSource
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 INITIATOR_DEFAULT = "agent://alice"
 PLACEHOLDERS = {"msg_id": "call", "ts": "2000-01-01T00:00Z", "from": INITIATOR_DEFAULT, "to": []}
 
@@ -106,7 +106,6 @@ def call(
     step: bool,
 ) -> int:
     """Call under each of the policies; returns the exit code of the worst."""
-    show_notes(as_json=as_json)
     show = Telling() if as_json else Showing()
     try:
         return run(_call(order, policies, gateway, token_of(order.sender, token), show, step=step))
@@ -132,6 +131,7 @@ async def _call(
     agent = llmx.Agent(order.sender, gateway, token=token, connect_timeout=CONNECT_SECONDS)
     try:
         async with agent:
+            show_notes(as_json=isinstance(show, Telling))
             show.ready(order, agent.gateway)
             for policy in policies:
                 if step:
@@ -211,7 +211,7 @@ class Showing:
             case llmx.Ranked():
                 _line("ranked", f"{len(event.offers)} offers; the first is accepted  {after}")
             case llmx.Outcome():
-                _outcome(event, after)
+                _outcome(event, after, with_score="utility" in order.body)
             case llmx.Report():
                 word = "done" if event.succeeded else "failed"
                 words = compact(event.result) if event.succeeded else clean(event.reason)
@@ -222,10 +222,10 @@ def _line(word: str, text: str) -> None:
     say(f"{word:<8} {text}")
 
 
-def _outcome(outcome: llmx.Outcome, after: str) -> None:
+def _outcome(outcome: llmx.Outcome, after: str, *, with_score: bool) -> None:
     for offer in outcome.ranking:
         rank = "–" if offer.rank is None else f"{offer.rank}."
-        score = "" if offer.score is None else f", score {figure(offer.score)}"
+        score = f"  score {figure(offer.score)}" if with_score else ""
         words = f"{clean(offer.agent)}  {figure(offer.value)}{score}  {clean(offer.reason)}"
         _line("", f"{rank:<3} {words}")
     won = [f"{clean(winner.agent)} wins at {figure(winner.price)}" for winner in outcome.winners]

@@ -70,17 +70,21 @@ def compact(value: Any, length_max: int = WIDTH_MAX) -> str:
 
 
 class Notes(logging.Handler):
-    """Shows what the client library has to say: that a gateway is away, that a handler failed."""
+    """Shows what the client library has to say: that the gateway is away, that a handler failed.
+
+    That it is still away is said once.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         """Write for people, or for programs."""
         super().__init__(logging.INFO)
         self._as_json = as_json
+        self._is_away = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        if record.levelno == logging.INFO and record.module != "session":
-            return  # told by the command itself
+        """Write a line, if it is one that the command has not written itself."""
+        if record.levelno == logging.INFO and not self._is_news(record.msg):
+            return
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"
@@ -89,6 +93,16 @@ class Notes(logging.Handler):
             tell("note", level=record.levelname.lower(), text=text)
         else:
             say(f"{clock()}  note     {text}")
+
+    def _is_news(self, template: str) -> bool:
+        was_away = self._is_away
+        if "again in" in template:
+            self._is_away = True
+            return not was_away
+        if "is connected to" in template:
+            self._is_away = False
+            return was_away
+        return False
 
 
 def show_notes(*, as_json: bool) -> None:

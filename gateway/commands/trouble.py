@@ -32,7 +32,8 @@ class CommandError(Exception):
 
     def __init__(self, reason: str, remedy: str = "", code: int = USAGE) -> None:
         """Say why and what would work; `code` is the exit code."""
-        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        joint = ". " if remedy[:1].isupper() else "; "
+        super().__init__(f"{reason}{joint}{remedy}" if remedy else reason)
         self.reason = reason
         self.remedy = remedy
         self.code = code

@@ -253,3 +253,43 @@ async def test_sensitive_fields_reach_only_whom_has_consented_to_them(crowd: Cro
         "all": whole,
         "others": nothing,
     }
+
+
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [
+        (Act.ACT_CFP, {}),
+        (Act.ACT_CFP, {"reply_within": "soon"}),
+        (Act.ACT_CFP, {"reply_within": 5, "policy": 7}),
+        (Act.ACT_CFP, {"deadline": 7}),
+        (Act.ACT_OFFER, {}),
+        (Act.ACT_OFFER, {"value": "cheap"}),
+        (Act.ACT_OFFER, {"value": 1, "valid_for": "ever", "conditions": 7}),
+        (Act.ACT_ACCEPT, {}),
+        (Act.ACT_CONFIRM, {"offer_id": 7}),
+        (Act.ACT_REFUSE, {"reason": []}),
+        (Act.ACT_CANCEL, {"reason": {}}),
+        (Act.ACT_INFORM, {"done": "perhaps"}),
+    ],
+)
+async def test_an_act_under_a_schema_of_an_agents_own_must_still_be_what_the_act_needs(
+    crowd: Crowd, act: Act, fields: dict[str, object]
+) -> None:
+    """A schema that allows anything must not get anything into the engine."""
+    alice = await crowd.open("alice")
+    (bob,) = await crowd.contractors("bob")
+    schema_id = await register(bob, named(crowd, {"type": "object"}, "anything"))
+    opened = await alice.call_for(crowd.topic())
+    payload = json.dumps({"$schema": schema_id, **fields}).encode()
+    header = (
+        {"recipients": [bob.address, crowd.topic()]}
+        if act == Act.ACT_CFP
+        else {"negotiation_id": opened.negotiation_id}
+    )
+    envelope = bob.envelope(act, payload, **header)
+    await bob.send(envelope)
+    refusal = await bob.refusal(envelope.msg_id)
+    assert refusal.reason
+    assert refusal.remedy
+    await bob.offer(opened.negotiation_id, 10)
+    assert (await alice.outcome(opened.negotiation_id))["state"] == "committed"

@@ -168,6 +168,18 @@ def test_an_offer_counts_by_when_it_was_received_however_long_it_was_queued() ->
     assert [winner["agent"] for winner in finish.outcome["winners"]] == [BOB]  # type: ignore[attr-defined]
 
 
+def test_a_nearer_deadline_does_not_wait_for_a_farther_one() -> None:
+    async def play(world: World) -> None:
+        world.post("n1", world.call("n1", within=10), "a")
+        await world.until(1)
+        world.post("n2", world.call("n2", within=0.01), "b")
+        await world.until(2)
+        world.now += 0.01
+        await world.until(3)
+
+    assert [negotiation for negotiation, *_ in serve(play).done] == ["n1", "n2", "n2"]
+
+
 def test_a_busy_queue_does_not_starve_the_clock() -> None:
     async def play(world: World) -> None:
         world.post("n1", world.call(within=1), "a")
