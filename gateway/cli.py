@@ -6,12 +6,12 @@ channel is open before a gateway has spawned its workers.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
-
-from gateway.commands import interrupts  # first: Ctrl-C during what follows is no traceback
+from gateway.commands import quiet  # first, so that Ctrl-C during the rest is no traceback
 
 # isort: split
+
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -291,7 +291,7 @@ def agents_list(
 
 def main() -> None:
     """Run the command line."""
-    interrupts.end_quietly()
+    quiet.end_quietly()
     app()
 
 

@@ -1,8 +1,7 @@
-"""Ctrl-C and SIGTERM, from the first import of a command to its last line: no traceback, ever.
+"""Ctrl-C and SIGTERM while a command runs: no traceback, and nothing left behind.
 
-Before a command has its loop, a signal just ends the process, there is nothing to put away.
-Inside `run` the first signal cancels the command, which then leaves as it does at its end; a
-second one ends the process at once.
+The first signal cancels the command, which then leaves as it does at its end; a second one
+ends the process at once. What happens before and after is told in `quiet`.
 """
 
 from __future__ import annotations
@@ -10,25 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
 """A shell says of a process that a signal ended: 128 and the signal's number."""
-
-
-def end_quietly() -> None:
-    """Let Ctrl-C end this process without a word, until `run` knows something better."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def is_command(program: str) -> bool:
-    """Tell whether a process that was started as `program` is the command line of `llmx`."""
-    path = Path(program)
-    return path.stem == "llmx" or path.parts[-2:] == ("gateway", "cli.py")
 
 
 def run(command: Coroutine[Any, Any, int]) -> int:
@@ -59,7 +45,3 @@ async def _until_told(command: Coroutine[Any, Any, int]) -> int:
     except asyncio.CancelledError:
         code = 0
     return SIGNAL_EXIT + told[0] if told else code
-
-
-if is_command(sys.argv[0]):  # before the long imports: whoever imports us first is safe
-    end_quietly()

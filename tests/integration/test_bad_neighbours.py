@@ -17,12 +17,13 @@ import pytest
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act
 from tests.support.gateways import Gateway, environment, running
-from tests.support.raw_agent import Crowd, RawAgent
+from tests.support.raw_agent import Crowd, RawAgent, honour, refused
 
 pytestmark = pytest.mark.slow
 
 MIB = 1024 * 1024
 SESSIONS_MAX = 12
+NEGOTIATIONS_MAX = 8
 
 # Opens a stream, tells when it is open and what it hears, and never does anything else.
 LISTENER = """
@@ -57,6 +58,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         limits__outbox_messages_max=300,
         limits__reconnect_grace_seconds=0.3,
         limits__sessions_max=SESSIONS_MAX,
+        limits__negotiations_open_max=NEGOTIATIONS_MAX,
     ) as gateway:
         yield gateway
 
@@ -250,3 +252,21 @@ def test_the_folder_of_a_gateway_holds_only_what_it_was_given(
 ) -> None:
     assert gateway.folder != tmp_path
     assert {path.name for path in gateway.folder.iterdir()} == {"keys.json", "state", "stderr"}
+
+
+async def test_one_negotiation_too_many_is_refused_until_another_ends(crowd: Crowd) -> None:
+    alice = await crowd.open("alice")
+    (bob,) = await crowd.contractors("bob")
+    topic = crowd.topic()
+    opened = [await alice.call_for(topic, reply_within=600) for _ in range(NEGOTIATIONS_MAX)]
+    late = alice.cfp(topic)
+    refusal = await refused(alice, late, "OVERLOADED")
+    assert not alice.openings
+    for one in opened:
+        await alice.do(Act.ACT_CANCEL, one.negotiation_id)
+        await alice.outcome(one.negotiation_id)
+    await honour(refusal)
+    await alice.send(late)  # as it was: it never counted, so it is no repeat
+    again = await alice.opened(late.msg_id)
+    await bob.offer(again.negotiation_id, 10)
+    assert (await alice.outcome(again.negotiation_id))["state"] == "committed"

@@ -183,3 +183,24 @@ def test_a_snapshot_carries_everything_to_another_table() -> None:
     late.restore(plain.snapshot())
     assert late.record("g.0.1") is None
     assert late.apply("g.0.1", refusal("carol"), 4) is not None
+
+
+def test_the_record_of_a_finished_negotiation_is_closed_and_taken_away() -> None:
+    """What it holds is what a long linger would cost."""
+    table = Table(keep_records=True)
+    table.open(_call(1), 0)
+    going_on = table.close_record("g.0.1")
+    assert going_on is not None and going_on.events == ()
+    _finish(table, 1)
+    record = table.close_record("g.0.1")
+    assert record is not None and len(record.events) == 2
+    assert table.record("g.0.1") is None and table.knows("g.0.1")
+    assert table.close_record("g.0.2") is None
+
+
+def test_the_calls_that_are_not_over_can_be_looked_through() -> None:
+    table = Table()
+    for number in (1, 2):
+        table.open(_call(number), 0)
+    _finish(table, 1)
+    assert [call.negotiation_id for call in table.open_calls()] == ["g.0.2"]

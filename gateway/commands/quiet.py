@@ -1,0 +1,24 @@
+"""Ctrl-C before a command runs ends the process without a word: there is nothing to put away.
+
+The command line imports this before anything that takes long, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def end_quietly() -> None:
+    """Let Ctrl-C end this process without a traceback, until `interrupts.run` knows better."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def is_command(program: str) -> bool:
+    """Tell whether a process that was started as `program` is the command line of `llmx`."""
+    parts = program.replace("\\", "/").split("/")
+    return parts[-1] in ("llmx", "llmx.exe") or parts[-2:] == ["gateway", "cli.py"]
+
+
+if is_command(sys.argv[0]):
+    end_quietly()
