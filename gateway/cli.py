@@ -203,7 +203,8 @@ def call(
     """
     from gateway.commands.access import check_gateway
     from gateway.commands.call import call as negotiate
-    from gateway.commands.call import order_of, policy_of
+    from gateway.commands.call import order_of
+    from gateway.commands.json_files import policy_of
     from gateway.commands.trouble import CommandError, complain
 
     try:

@@ -82,7 +82,9 @@ class Negotiations:
         self.shards: list[Shard[Cause]] = [
             Shard(
                 number,
-                Table(open_max // shards, finished_max // shards, keep_records=True),
+                Table(
+                    max(1, open_max // shards), max(1, finished_max // shards), keep_records=True
+                ),
                 now,
                 self._perform,
                 queue_max,

@@ -32,13 +32,13 @@ def serve(plan: Plan, gateway: str, token: str | None, *, as_json: bool, until_e
     """Run a contractor; returns the exit code."""
     try:
         agent = Performer(plan, gateway, token_of(plan.agent, token), as_json=as_json)
-        code = run(_serve(agent, until_eof=until_eof))
+        code = run(_serve(agent, as_json=as_json, until_eof=until_eof))
     except CommandError as error:
         return complain("agent", error)
     return OK if code in ENDINGS else code
 
 
-async def _serve(agent: Performer, *, until_eof: bool) -> int:
+async def _serve(agent: Performer, *, as_json: bool, until_eof: bool) -> int:
     released = asyncio.Event()
     if until_eof:
         listen(ignore_line, released.set)

@@ -16,7 +16,7 @@ from typing import Any
 import llmx
 from gateway.commands.access import agent_named_in, check_agent, token_of
 from gateway.commands.interrupts import run
-from gateway.commands.json_files import parse_object, read_object
+from gateway.commands.json_files import Policy, read_object
 from gateway.commands.lifeline import listen
 from gateway.commands.lines import clean, compact, figure, say, show_notes, tell
 from gateway.commands.trouble import (
@@ -32,8 +32,6 @@ from llmx.tokens import TokenSource
 CONNECT_SECONDS = 3.0
 INITIATOR_DEFAULT = "agent://alice"
 PLACEHOLDERS = {"msg_id": "call", "ts": "2000-01-01T00:00Z", "from": INITIATOR_DEFAULT, "to": []}
-
-Policy = str | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +89,9 @@ def _envelope(written: Mapping[str, Any], name: str) -> tuple[dict[str, Any], An
     return head, written["payload"]
 
 
-def policy_of(text: str) -> Policy:
-    """Return the policy of a command line: a name, or an object of parameters."""
-    return parse_object(text, "--policy") if text.lstrip().startswith("{") else text
-
-
 def call(
     order: Order,
-    policies: Sequence[Policy],
+    policies: Sequence[Policy | None],
     gateway: str,
     token: str | None,
     *,
@@ -115,7 +108,7 @@ def call(
 
 async def _call(
     order: Order,
-    policies: Sequence[Policy],
+    policies: Sequence[Policy | None],
     gateway: str,
     token: TokenSource,
     show: Showing,
@@ -147,7 +140,7 @@ def _leave(command: asyncio.Task[Any]) -> None:
     command.cancel()
 
 
-async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy, show: Showing) -> int:
+async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, show: Showing) -> int:
     negotiation = agent.negotiate(
         order.body,
         to=order.to,

@@ -222,8 +222,8 @@ def verdict(rounds: Sequence[Round], seconds: float) -> str:
         return f"not as it should be, after {seconds:.1f} s: {'; '.join(faults)}"
     judged = sum(len(bid.verdicts) for round_ in rounds for bid in round_.bids.values())
     return (
-        f"{len(rounds)} rounds, each with one outcome; {judged} bidders, each told accept or "
-        f"reject once; {seconds:.1f} s in all"
+        f"{len(rounds)} of {len(rounds)} rounds have one outcome, {judged} of {judged} bids one "
+        f"accept or reject; {seconds:.1f} s in all"
     )
 
 

@@ -14,6 +14,9 @@ from gateway.commands.trouble import CommandError
 FILE_BYTES_MAX = 4 * 1024 * 1024
 STDIN = Path("-")
 
+Policy = str | Mapping[str, Any]
+"""The name of a profile, or parameters."""
+
 
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file, or on standard input for "-". Raises CommandError."""
@@ -47,6 +50,14 @@ def parse_object(text: str | bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CommandError(f"{name} holds no JSON object", 'write {"…": …}')
     return value
+
+
+def policy_of(text: str) -> Policy:
+    """Return the policy of a command line: a name, or an object of parameters.
+
+    Raises CommandError.
+    """
+    return parse_object(text, "--policy") if text.lstrip().startswith("{") else text
 
 
 def check_members(object_: Mapping[str, Any], known: Iterable[str], where: str) -> None:

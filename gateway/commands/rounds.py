@@ -7,7 +7,7 @@ round the first may be anybody's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +54,9 @@ class Bid:
 
     @property
     def is_bidding(self) -> bool:
-        """Did it make an offer that a verdict must follow?"""
-        return self.offered_at is not None and not self.gave_up
+        """Did it make an offer that a verdict must follow? One in words is still to be mended."""
+        has_value = self.offered_at is not None and not isinstance(self.value, str)
+        return has_value and not self.gave_up
 
     @property
     def has_answered(self) -> bool:
@@ -122,14 +123,17 @@ class Round:
         """Is the outcome known, and has everybody answered and heard what is due?"""
         if self.refused is not None:
             return True
-        return self.outcome is not None and all(
-            self.bid(agent).has_answered
-            and (not self.everybody_hears or not self.bids[agent].is_bidding or self._judged(agent))
-            for agent in self.eligible
+        if self.outcome is None:
+            return False
+        won = {winner.get("agent") for winner in self.winners}
+        return all(
+            bid.has_answered
+            and (bool(bid.verdicts) or not bid.is_bidding or not self._is_told(bid.agent, won))
+            for bid in map(self.bid, self.eligible)
         )
 
-    def _judged(self, agent: str) -> bool:
-        return bool(self.bids[agent].verdicts)
+    def _is_told(self, agent: str, won: Container[object]) -> bool:
+        return self.everybody_hears or agent in won
 
     def faults(self) -> list[str]:
         """Return what is not as the rules promise, as sentences; nothing when all is well."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import gateway
 from gateway.commands.access import check_agent
-from gateway.commands.json_files import check_members, read_object
+from gateway.commands.json_files import Policy, check_members, policy_of, read_object
 from gateway.commands.plan import Plan, plan_of
 from gateway.commands.trouble import CommandError
 from policy.acceptance import Acceptance, PolicyError, resolve
@@ -25,8 +25,6 @@ CONTRACTORS_MAX = 64
 POLICIES_MAX = 16
 REPLY_WITHIN = 5.0
 MEMBERS = ("title", "about", "initiator", "topic", "call", "policies", "contractors")
-
-Policy = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def load(name: str | None, policies: Sequence[str] = ()) -> Scenario:
         chosen,
         plans,
         str(written.get("about", "")),
-        tuple(_acceptance(policy, where) for policy in chosen),
+        tuple(_acceptance(policy, "--policy" if policies else where) for policy in chosen),
     )
 
 
@@ -131,9 +129,8 @@ def _contractor(entry: object, where: str, topic: str) -> Plan:
 
 def _chosen(given: Sequence[str], written: object, where: str) -> tuple[Policy, ...]:
     if given:
-        return tuple(level for name in given for level in (LEVELS if name == "all" else (name,)))[
-            :POLICIES_MAX
-        ]
+        names = [level for name in given for level in (LEVELS if name == "all" else (name,))]
+        return tuple(policy_of(name) for name in names[:POLICIES_MAX])
     if (
         not isinstance(written, list)
         or not 1 <= len(written) <= POLICIES_MAX
@@ -147,4 +144,4 @@ def _acceptance(policy: Policy, where: str) -> Acceptance:
     try:
         return resolve(policy)
     except PolicyError as error:
-        raise CommandError(f"{where}: policy {policy_text(policy)}: {error}") from None
+        raise CommandError(f"{where}: {policy_text(policy)}: {error}") from None

@@ -207,6 +207,19 @@ async def test_a_round_whose_initiator_has_vanished_ends_for_the_others(crowd: C
     await bob.is_served()
 
 
+async def test_who_wrote_to_an_agent_that_never_came_back_hears_of_it(crowd: Crowd) -> None:
+    alice = await crowd.open("alice")
+    bob = await crowd.open("bob", consents=[Consent(grantee="*")])
+    bob.acknowledges = False
+    seen = await alice.say("hi", bob.address)
+    await bob.arrival(seen)
+    await bob.close()
+    failure = await alice.message(Act.ACT_FAILURE)
+    assert failure.in_reply_to == seen
+    assert b'"agent_absent"' in failure.payload
+    await refused(alice, alice.text("hi", bob.address), "AGENT_ABSENT", "/envelope/to/0")
+
+
 async def test_one_stream_too_many_is_told_the_limit(crowd: Crowd) -> None:
     agents = [await crowd.open(f"a{number}") for number in range(SESSIONS_MAX)]
     late = crowd.agent("late")
@@ -215,7 +228,7 @@ async def test_one_stream_too_many_is_told_the_limit(crowd: Crowd) -> None:
     assert ended.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert str(SESSIONS_MAX) in ended.details
     await agents[0].call.done_writing()
-    await agents[0].end()
+    assert (await agents[0].end()).code is grpc.StatusCode.OK
     again = await crowd.open("late")
     await again.is_served()
 
@@ -270,3 +283,44 @@ async def test_one_negotiation_too_many_is_refused_until_another_ends(crowd: Cro
     again = await alice.opened(late.msg_id)
     await bob.offer(again.negotiation_id, 10)
     assert (await alice.outcome(again.negotiation_id))["state"] == "committed"
+
+
+async def test_a_frame_that_swells_when_it_is_unpacked_is_refused_like_any_other(
+    crowd: Crowd, gateway: Gateway
+) -> None:
+    """A hundred thousand bytes on the wire, a hundred million in the gateway."""
+    packing = grpc.aio.insecure_channel(gateway.address, compression=grpc.Compression.Gzip)
+    name = crowd.name("alice")
+    alice = RawAgent(name, gateway.token(name), packing)
+    await alice.open()
+    await alice.send(alice.envelope(Act.ACT_MESSAGE, bytes(100 * MIB)))
+    assert "104857" in (await alice.refusal("")).reason
+    await alice.is_served()
+    await alice.close()
+
+
+async def test_a_gateway_stops_though_an_agent_never_reads(tmp_path: Path) -> None:
+    with running(tmp_path / "gateway", server__shutdown_grace=1) as gateway:
+        crowd = Crowd(gateway)
+        alice = await crowd.open("alice")
+        slow = await crowd.open("slow", consents=[Consent(grantee="*")])
+        await alice.send(*[alice.text("x" * 100_000, slow.address) for _ in range(30)])
+        await alice.send(*[alice.text("x" * 100_000, slow.address) for _ in range(30)])
+        await alice.confirmation()
+        began = asyncio.get_running_loop().time()
+        assert await asyncio.to_thread(gateway.stop) == 0
+        assert asyncio.get_running_loop().time() - began < 8
+        await crowd.close()
+
+
+async def test_limits_smaller_than_the_number_of_shards_still_let_somebody_negotiate(
+    tmp_path: Path,
+) -> None:
+    few = {"limits__negotiations_open_max": 1, "limits__negotiations_finished_max": 1}
+    with running(tmp_path / "gateway", engine__shards=8, **few) as gateway:
+        crowd = Crowd(gateway)
+        alice = await crowd.open("alice")
+        (bob,) = await crowd.contractors("bob")
+        for _ in range(10):
+            await negotiates(alice, bob, crowd.topic())
+        await crowd.close()

@@ -96,6 +96,21 @@ async def test_a_message_that_shall_come_at_most_once_is_not_repeated(crowd: Cro
     assert bob.copies == {once: 1, often: 2}
 
 
+async def test_two_senders_with_one_msg_id_are_told_apart(crowd: Crowd) -> None:
+    """An acknowledgement names nothing but the id, so the second has to choose another."""
+    alice, carol = await crowd.open("alice"), await crowd.open("carol")
+    bob = await crowd.open("bob", consents=EVERYBODY)
+    bob.acknowledges = False
+    await alice.say("hi", bob.address, msg_id=crowd.tag)
+    await bob.arrival(crowd.tag)
+    same = carol.text("ho", bob.address, msg_id=crowd.tag)
+    await refused(carol, same, "DUPLICATE", "/envelope/msg_id", remedy="new msg_id")
+    await bob.acknowledge(crowd.tag)
+    await bob.confirmation()
+    await carol.send(same)
+    await bob.copy(crowd.tag, 2)
+
+
 async def test_what_came_while_an_agent_was_away_waits_for_it(crowd: Crowd) -> None:
     alice = await crowd.open("alice")
     bob = await crowd.open("bob", consents=EVERYBODY)

@@ -65,8 +65,8 @@ class Ended:
 class RawAgent:
     """One agent and its stream."""
 
-    def __init__(self, name: str, token: str, address: str) -> None:
-        """Connect to `address`; `open` says Hello."""
+    def __init__(self, name: str, token: str, at: str | grpc.aio.Channel) -> None:
+        """Speak over a channel, or a new one to an address; `open` says Hello."""
         self.name = name
         self.address = f"agent://{name}"
         self.token = token
@@ -80,7 +80,7 @@ class RawAgent:
         self.renewals: list[TokenRenewed] = []
         self.goodbye: Goodbye | None = None
         self.confirmed = 0
-        self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self.channel = grpc.aio.insecure_channel(at, OPTIONS) if isinstance(at, str) else at
         self.control = ControlServiceStub(self.channel)
         self.call: Any = None
         self.number = 0
@@ -274,8 +274,10 @@ class RawAgent:
     async def is_served(self) -> None:
         """Prove that the stream still works: a message to oneself arrives, nothing is refused."""
         msg_id = await self.say("still here", self.address)
+        while not self.copies[msg_id]:
+            assert msg_id not in {refusal.msg_id for refusal in self.refusals}, self.refusals
+            await self.read()
         await self.arrival(msg_id)
-        assert msg_id not in {refusal.msg_id for refusal in self.refusals}
 
     async def close(self) -> None:
         """Hang up."""
