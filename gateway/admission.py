@@ -1,9 +1,10 @@
 """What must hold before a message enters: the cheapest check first.
 
-Size, sender, rate, duplicate, header, payload, schema, then, per act, consent and
-capability. Every check that fails is an answer with a code, a pointer and a remedy, and the
-stream lives on. A message that is refused leaves no trace, so the same msg_id may be used
-for the corrected one; it is remembered as a duplicate only once it is admitted.
+Header (size, act, sender, ids, times), rate, duplicate, payload, schema, then, per act,
+consent and capability. Whatever is wrong with a message, it costs its sender a token. Every
+check that fails is an answer with a code, a pointer and a remedy, and the stream lives on. A
+message that is refused leaves no trace, so the same msg_id may be used for the corrected
+one; it is remembered as a duplicate only once it is admitted.
 """
 
 from __future__ import annotations

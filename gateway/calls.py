@@ -13,6 +13,9 @@ from policy.call import Call
 from policy.utility import UtilityError, compile_utility
 
 
+PROTOCOL = "contract-net"
+
+
 @dataclass(frozen=True, slots=True)
 class CallLimits:
     """The bounds of a call."""
@@ -34,6 +37,20 @@ def call_of(
     now: float,
 ) -> Call | Fault:
     """Return the call that `body` asks for, or why it cannot be opened."""
+    if body.get("protocol", PROTOCOL) != PROTOCOL:
+        return Fault(
+            "UNKNOWN_PROTOCOL",
+            "the gateway does not speak this negotiation protocol",
+            f"leave protocol out, or set it to {PROTOCOL}",
+            "/payload/protocol",
+        )
+    if body.get("durable"):
+        return Fault(
+            "POLICY_INVALID",
+            "this gateway keeps its awards in memory and can make none durable",
+            "leave durable out, or set it to false",
+            "/payload/durable",
+        )
     deadline = reply_by(body, now)
     if deadline is None or deadline <= now or deadline > now + limits.deadline_seconds_max:
         return Fault(

@@ -136,12 +136,23 @@ class Exchange:
             self.sessions.discard(session)
             self._to_confirm.discard(session)
             if member.stream is session:
-                member.stream = None
-                member.away_since = self._now()
+                self._part(member, said_so=reason == "client_closed")
             self._metrics.streams_ended[reason] += 1
             if reason == "slow_consumer":
                 log.warning("slow consumer disconnected", agent=member.agent_id)
             log.debug("stream ended", agent=member.agent_id, reason=reason)
+
+    def _part(self, member: Member, *, said_so: bool) -> None:
+        """Let a member be away; one that closed its stream itself is not waited for.
+
+        It hears no more calls and its open negotiations need no answer from it, while what
+        was sent to it directly still waits for the grace.
+        """
+        member.stream = None
+        member.away_since = self._now()
+        if said_so:
+            member.tenant.listen(member, ())
+            self._negotiations.leave(member)
 
     async def _hello(self, context: Context) -> Hello:
         raw: object = None

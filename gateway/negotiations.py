@@ -248,6 +248,7 @@ POINTERS = {
     "OFFER_BINDING": "/envelope/act",
     "UNKNOWN_OFFER": "/payload/offer_id",
     "OFFER_EXPIRED": "/payload",
+    "POLICY_INVALID": "/payload/policy",
 }
 """Where to look for what a protocol refuses; it knows codes, not messages."""
 

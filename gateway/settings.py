@@ -136,7 +136,7 @@ class LimitSettings(_Group):
     )
     ttl_max: Seconds = Field(default=3600.0, description="Seconds a message may live")
     clock_skew_seconds_max: Seconds = Field(
-        default=300.0, description="Seconds that `ts` of a message may be off the gateway's clock"
+        default=300.0, description="Seconds that `ts` of a message may lie in the future"
     )
     rate_per_second: Annotated[float, Field(gt=0, le=10_000_000)] = Field(
         default=2000.0, description="Messages a second that an agent may send in the long run"

@@ -220,10 +220,11 @@ def verdict(rounds: Sequence[Round], seconds: float) -> str:
     faults = _faults(rounds)
     if faults:
         return f"not as it should be, after {seconds:.1f} s: {'; '.join(faults)}"
-    judged = sum(len(bid.verdicts) for round_ in rounds for bid in round_.bids.values())
+    bids = [bid for round_ in rounds for bid in round_.bids.values() if bid.is_bidding]
+    judged = sum(len(bid.verdicts) for bid in bids)
     return (
-        f"{len(rounds)} of {len(rounds)} rounds have one outcome, {judged} of {judged} bids one "
-        f"accept or reject; {seconds:.1f} s in all"
+        f"{len(rounds)} of {len(rounds)} rounds have one outcome, {judged} of {len(bids)} bids "
+        f"heard accept or reject, once; {seconds:.1f} s in all"
     )
 
 

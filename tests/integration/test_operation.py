@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import select
@@ -19,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from llmx.v1.envelope_pb2 import Act
 from tests.support.gateways import Gateway, command, environment, is_running, running
-from tests.support.raw_agent import Crowd, refused
+from tests.support.raw_agent import Crowd, RawAgent, StreamEndedError, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 SERVICES = ("", "llmx.v1.ExchangeService", "llmx.v1.ControlService")
@@ -160,6 +161,30 @@ async def test_a_gateway_that_is_told_to_stop_says_goodbye_and_leaves_nothing_be
         await crowd.close()
         assert gateway.stop(number) == 0
         assert not any(map(is_running, workers))
+
+
+@pytest.mark.slow
+async def test_a_gateway_that_stops_amid_negotiations_stops_as_cleanly(tmp_path: Path) -> None:
+    """Whatever is under way then ends with the stream, not with an error."""
+    with running(tmp_path / "gateway") as gateway:
+        crowd = Crowd(gateway)
+        alice = await crowd.open("alice")
+        (bob,) = await crowd.contractors("bob")
+        with pytest.raises(StreamEndedError):
+            await negotiate_on(alice, bob, crowd.topic(), gateway)
+        await crowd.close()
+
+
+async def negotiate_on(alice: RawAgent, bob: RawAgent, topic: str, gateway: Gateway) -> None:
+    """Negotiate until the stream ends; in the twentieth round the gateway is told to stop."""
+    for number in itertools.count():
+        calls = [alice.cfp(topic) for _ in range(10)]
+        await alice.send(*calls, alice.text("x" * 20_000, alice.address))
+        if number == 20:
+            os.kill(gateway.pid, signal.SIGTERM)
+        heard = await bob.message(Act.ACT_CFP)
+        await bob.offer(heard.negotiation_id, 10)
+        await alice.outcome(heard.negotiation_id)
 
 
 @pytest.mark.slow

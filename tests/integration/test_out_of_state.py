@@ -264,6 +264,11 @@ async def test_a_repeat_of_an_act_changes_nothing(net: Net) -> None:
         ({"policy": "flow/magic"}, "POLICY_INVALID", "/payload/policy"),
         ({"policy": {"profile": "nope"}}, "POLICY_INVALID", "/payload/policy"),
         ({"policy": {"on_expiry": "decide_if"}}, "POLICY_INVALID", "/payload/policy"),
+        (
+            {"policy": {"select": "vickrey"}, "utility": "-value"},
+            "POLICY_INVALID",
+            "/payload/policy",
+        ),
         ({"utility": "value +"}, "UTILITY_INVALID", "/payload/utility"),
         ({"utility": "__import__('os')"}, "UTILITY_INVALID", "/payload/utility"),
         ({"utility": "value ** 9"}, "UTILITY_INVALID", "/payload/utility"),

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.tokens import development_secret, mint_development_token
@@ -103,11 +103,11 @@ class Gateway:
 
     def children(self) -> list[int]:
         """Return the process ids of its worker processes."""
-        return [
-            int(child)
-            for task in Path(f"/proc/{self.pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
+        found: list[int] = []
+        with suppress(FileNotFoundError, ProcessLookupError):  # it is ending
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                found.extend(map(int, (task / "children").read_text().split()))
+        return found
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, wait until it has, and return its exit code."""

@@ -57,11 +57,16 @@ class ExchangeServiceServicer:
         reconnect the agent sends again what was not confirmed; the msg_id makes that harmless.
         The gateway sends again what was not acknowledged.
 
-        The call ends with OK after a Goodbye; with UNAUTHENTICATED for a token that is missing,
-        wrong or expired; with PERMISSION_DENIED for a token that names no agent; with
-        INVALID_ARGUMENT when the first frame is no Hello; with RESOURCE_EXHAUSTED for a frame
-        over the limit, a slow consumer, or a gateway that is full; with UNAVAILABLE when the
-        gateway stops; with ALREADY_EXISTS when the same agent opens a newer stream.
+        An agent that leaves for good half-closes the call: it hears no more calls, and nobody
+        waits for its answers. One that merely loses its connection keeps its place for a grace.
+
+        The call ends with OK when the agent half-closes it; with UNAUTHENTICATED for a token
+        that is missing, wrong, expired or revoked, or names no agent; with PERMISSION_DENIED when
+        the Hello names another agent than the token; with INVALID_ARGUMENT when the first frame
+        is no Hello; with RESOURCE_EXHAUSTED for a frame too large to be thrown away, a slow
+        consumer, or a gateway that is full; with UNAVAILABLE when the gateway stops; with
+        ALREADY_EXISTS when the same agent opens a newer stream. A Goodbye comes before, where
+        there is still a way to say it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -117,3 +117,12 @@ def test_whole_numbers_stay_whole_however_they_are_written() -> None:
     call = opened(reply_within=2, max_awards=2.0, round=3.0)
     assert (call.max_awards, call.round) == (2, 3)
     assert type(call.max_awards) is int and type(call.round) is int
+
+
+def test_what_the_gateway_cannot_promise_is_refused() -> None:
+    """Rather than accepted and not kept."""
+    other = refused(reply_within=2, protocol="alternating-offers")
+    assert (other.code, other.pointer) == ("UNKNOWN_PROTOCOL", "/payload/protocol")
+    durable = refused(reply_within=2, durable=True)
+    assert (durable.code, durable.pointer) == ("POLICY_INVALID", "/payload/durable")
+    assert opened(reply_within=2, protocol="contract-net", durable=False)

@@ -1,0 +1,75 @@
+"""The processes of the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.commands.family import Family, environment, family
+from gateway.commands.trouble import FAILED, CommandError
+from tests.support.gateways import is_running
+
+GATEWAY = ("gateway", "--port", "0", "--metrics-port", "none", "--announce", "json", "--until-eof")
+
+
+def play(folder: Path, scene: Callable[[Family], Coroutine[Any, Any, None]]) -> None:
+    """Play a scene with a family."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(60), family(folder, last="gateway") as members:
+            await scene(members)
+
+    asyncio.run(bounded())
+
+
+def test_settings_of_the_user_do_not_reach_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LLMX_SERVER__PORT", "1")
+    monkeypatch.setenv("LLMX_TOKEN", "mine")
+    made = environment(tmp_path)
+    assert [name for name in made if name.startswith("LLMX_")] == ["LLMX_STATE_DIR"]
+    assert environment(tmp_path, "theirs")["LLMX_TOKEN"] == "theirs"
+    assert made["PYTHONPATH"].split(os.pathsep)[0]
+
+
+@pytest.mark.slow
+def test_nobody_outlives_the_family(tmp_path: Path):
+    pids: list[int] = []
+
+    async def scene(members: Family) -> None:
+        await members.start("gateway", *GATEWAY)
+        event = await members.event(30, "the gateway")
+        assert event["event"] == "announced" and event["port"] > 0
+        pids.extend(members.pids.values())
+        assert all(map(is_running, pids))
+
+    play(tmp_path, scene)
+    assert len(pids) == 1 and not any(map(is_running, pids))
+
+
+@pytest.mark.slow
+def test_who_ends_too_early_is_named_with_its_last_words(tmp_path: Path):
+    async def scene(members: Family) -> None:
+        await members.start("bob", "agent", "agent://bob", "--strategy", "none")
+        await members.event(30, "bob")
+
+    with pytest.raises(CommandError) as caught:
+        play(tmp_path, scene)
+    assert caught.value.code == FAILED
+    assert "bob has ended with exit code 2" in str(caught.value)
+    assert "no strategy 'none'" in str(caught.value)
+
+
+def test_what_does_not_come_is_not_waited_for_longer(tmp_path: Path):
+    async def scene(members: Family) -> None:
+        await members.event(0.01, "the gateway")
+
+    with pytest.raises(CommandError) as caught:
+        play(tmp_path, scene)
+    assert "the gateway did not come in time" in str(caught.value)
