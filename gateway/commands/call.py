@@ -79,14 +79,18 @@ def _envelope(written: Mapping[str, Any], name: str) -> tuple[dict[str, Any], An
     """Return the two halves of the paper's form, once they are known to be right."""
     from gateway.paper_form import PaperFormError, from_json
 
-    head = written.get("envelope")
-    filled = {**written, "envelope": {**PLACEHOLDERS, **head} if isinstance(head, dict) else head}
+    head, body = written.get("envelope"), written.get("payload")
+    filled = dict(written)
+    if isinstance(head, dict):
+        filled["envelope"] = {**PLACEHOLDERS, **head}
+    if isinstance(body, dict):
+        filled["payload"] = {"$schema": llmx.NEGOTIATION_SCHEMA, **body}
     try:
         from_json(filled)
     except PaperFormError as error:
         raise CommandError(f"{name}: {error}") from None
     assert isinstance(head, dict), "the form has an envelope"
-    return head, written["payload"]
+    return head, body
 
 
 def call(

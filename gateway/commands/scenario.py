@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ def load(name: str | None, policies: Sequence[str] = ()) -> Scenario:
 def find(name: str) -> Path:
     """Return the file of a scenario: a path, or the name of one that ships."""
     path = Path(name)
-    if path.exists() or len(path.parts) > 1:
+    if path.exists() or "/" in name or os.sep in name:
         return path
     stem = name.removesuffix(".json")
     for folder in shipped_folders():

@@ -48,10 +48,11 @@ def test_a_refusal_is_told_with_its_code_place_remedy_and_what_followed():
         mended=True,
     )
     mended = contractor("agent://bob", "offer", 1.12, value=40)
-    assert note_lines(heard(opened(), careless, refused, mended)) == [
+    (line,) = note_lines(heard(opened(), careless, refused, mended))
+    assert line == (
         "agent://bob: SCHEMA_VIOLATION at /payload/value: It is text. Send a number; "
         "offered 40 then"
-    ]
+    )
 
 
 def test_an_ending_is_a_sentence():

@@ -1,0 +1,16 @@
+"""Somebody who calls: export LLMX_TOKEN=$(llmx token agent://alice), then run this."""
+
+import asyncio
+
+import llmx
+
+
+async def main() -> None:
+    async with llmx.Agent("agent://alice") as alice:
+        cfp = {"task": {"gpus": 4, "minutes": 30}, "reply_within": 5}
+        async with alice.negotiate(cfp, to="topic://gpu", policy="high") as negotiation:
+            async for event in negotiation:
+                print(event)
+
+
+asyncio.run(main())

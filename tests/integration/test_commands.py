@@ -1,0 +1,279 @@
+"""`llmx agent`, `call`, `policy` and `agents` as a person types them, against a real gateway."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateways import ROOT, Gateway, command, environment
+
+pytestmark = pytest.mark.slow
+
+SECONDS_MAX = 30.0
+EXAMPLES = ROOT / "examples"
+
+
+def typed(gateway: Gateway, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Type a command and return what came of it."""
+    done = subprocess.run(
+        command(*words),
+        env=environment(gateway.folder) | {"LLMX_GATEWAY": gateway.address},
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+class Typed:
+    """A command that goes on."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    def until(self, part: str) -> str:
+        """Return the first line from here on that has this part."""
+        stdout = self.process.stdout
+        assert stdout is not None
+        while True:
+            ready, _, _ = select.select([stdout], [], [], SECONDS_MAX)
+            line = stdout.readline() if ready else ""
+            assert line, f"no {part!r} in {self.lines}"
+            self.lines.append(line.rstrip("\n"))
+            if part in line:
+                return self.lines[-1]
+
+    def ended(self, number: signal.Signals | None = None) -> tuple[int, str]:
+        """Send a signal, and return the exit code and what stood on standard error."""
+        if number is not None:
+            self.process.send_signal(number)
+        stdout, stderr = self.process.communicate(timeout=SECONDS_MAX)
+        self.lines += stdout.splitlines()
+        assert "Traceback" not in stderr, stderr
+        return self.process.returncode, stderr
+
+
+@contextmanager
+def going_on(gateway: Gateway, *words: str) -> Iterator[Typed]:
+    """Type a command that goes on; it is ended with the block at the latest."""
+    process = subprocess.Popen(
+        command(*words),
+        env=environment(gateway.folder) | {"LLMX_GATEWAY": gateway.address},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    with process:
+        try:
+            yield Typed(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def contractor(name: str, topic: str, *more: str) -> tuple[str, ...]:
+    return ("agent", f"agent://{name}", "--topic", topic, "--strategy", "fixed", *more)
+
+
+def test_three_terminals_work_word_for_word(gateway: Gateway):
+    words = "agent agent://bob --topic gpu --strategy fixed --param value=40".split()
+    with going_on(gateway, *words) as bob:
+        bob.until("listens to topic://gpu")
+        call = "call examples/gpu-call.json --to topic://gpu --policy high".split()
+        done = typed(gateway, *call)
+        assert done.returncode == 0 and done.stderr == ""
+        lines = done.stdout.splitlines()
+        assert [line.split()[0] for line in lines] == ["call", "offer", "1.", "outcome"]
+        assert "committed: agent://bob wins at 40" in lines[-1]
+        assert "at 40" in bob.until("won")
+        assert bob.ended(signal.SIGINT) == (0, "")
+
+
+def test_the_papers_envelope_is_a_call_as_well(gateway: Gateway):
+    with going_on(gateway, "agent", "--file", "examples/bob.json") as bob:
+        bob.until("listens")
+        done = typed(gateway, "call", str(EXAMPLES / "gpu-call-envelope.json"), "--json")
+        assert done.returncode == 3, "its task is words, so that a price per GPU cannot be found"
+        assert "no_capacity" in bob.until("declined")
+        done = typed(gateway, "call", str(EXAMPLES / "gpu-call.json"), "--to=topic://gpu", "--json")
+        assert done.returncode == 0
+        outcome = json.loads(done.stdout.splitlines()[-1])
+        assert outcome["outcome"]["winners"][0]["price"] == 41.4
+
+
+def test_several_policies_are_several_negotiations_started_by_lines(gateway: Gateway):
+    call = ("call", str(EXAMPLES / "gpu-call.json"), "--to", "topic://steps", "--json", "--step")
+    with (
+        going_on(gateway, *contractor("stepper", "steps", "--param", "value=4")) as stepper,
+        going_on(gateway, *call, "--policy=low", '--policy={"profile":"high"}') as alice,
+    ):
+        stepper.until("listens")
+        alice.until('"ready"')
+        stdin = alice.process.stdin
+        assert stdin is not None
+        for policy in ("flow/low@1", "flow/high@1"):
+            stdin.write("\n")
+            stdin.flush()
+            assert policy in alice.until('"opened"')
+            assert '"committed"' in alice.until('"outcome"')
+        assert alice.ended() == (0, "")
+
+
+def test_a_call_that_nobody_wins_says_so_by_its_exit_code(gateway: Gateway):
+    body = '{"reply_within": 5, "reserve": 10}'
+    with going_on(gateway, *contractor("dear", "cheap", "--param", "value=11")) as dear:
+        dear.until("listens")
+        done = typed(gateway, "call", "-", "--to", "topic://cheap", stdin=body)
+    assert done.returncode == 3
+    assert "no_award" in done.stdout and "beyond_reserve" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "said"),
+    [
+        ('{"reply_within": 5}', ["--policy", "hgih"], "POLICY_INVALID at /payload/policy"),
+        ('{"reply_within": 0}', [], "SCHEMA_VIOLATION at /payload/reply_within"),
+        ('{"reply_within": 5}', ["--as", "agent://x", "--token", "a.b.c"], "--token"),
+        ('{"deadline": "2020-01-01T00:00Z"}', [], "deadline"),
+    ],
+)
+def test_a_refused_call_is_one_line_with_what_would_be_right(
+    gateway: Gateway, body: str, words: list[str], said: str
+):
+    with going_on(gateway, *contractor("ear", "refused", "--param", "value=1")) as ear:
+        ear.until("listens")
+        done = typed(gateway, "call", "-", "--to", "topic://refused", *words, stdin=body)
+    assert done.returncode == 1
+    assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["call", "nowhere.json", "--to", "topic://gpu"], "nowhere.json: No such file"),
+        (["call", "README.md", "--to", "topic://gpu"], "line 1, column 1"),
+        (["call", "examples/gpu-call.json"], "--to topic://gpu"),
+        (["call", "-", "--step", "--to", "topic://gpu"], "name a file"),
+        (["agent", "agent://bob", "--strategy", "fixe"], "there are fixed"),
+        (["agent", "--file", "nowhere.json"], "nowhere.json"),
+        (["agent", "agent://bob", "-s", "fixed", "-g", "localhost"], "HOST:PORT"),
+        (["policy", "put", "night", '{"quorum": -1}'], "0 to 100000"),
+    ],
+)
+def test_a_command_that_is_not_right_starts_nothing(
+    gateway: Gateway, words: list[str], said: str, tmp_path: Path
+):
+    done = typed(gateway, *words, stdin="{}")
+    assert done.returncode == 2
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["call", "examples/gpu-call.json", "--to", "topic://gpu"],
+        ["agent", "--file", "examples/bob.json"],
+        ["agents", "list"],
+    ],
+)
+def test_a_gateway_that_is_away_is_one_line_that_says_what_to_do(
+    gateway: Gateway, words: list[str]
+):
+    done = typed(gateway, *words, "--gateway", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "start one with: llmx gateway" in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_ctrl_c_cancels_a_call_that_is_open(gateway: Gateway):
+    body = str(EXAMPLES / "gpu-call.json")
+    slow = contractor("slow", "slow", "--param", "value=1", "--param", "delay=20")
+    with (
+        going_on(gateway, *slow) as contractor_,
+        going_on(gateway, "call", body, "--to", "topic://slow", "--json") as alice,
+    ):
+        contractor_.until("listens")
+        opened = json.loads(alice.until('"opened"'))
+        assert alice.ended(signal.SIGINT) == (130, "")
+        assert contractor_.ended(signal.SIGTERM) == (0, "")
+    assert opened["negotiation"] in gateway.log()
+    assert "initiator_left" in gateway.log()
+
+
+def test_an_agent_ends_when_who_started_it_lets_go(gateway: Gateway):
+    words = contractor("tied", "tied", "--param", "value=1", "--until-eof", "--json")
+    with going_on(gateway, *words) as tied:
+        tied.until('"ready"')
+        assert tied.ended() == (0, "")
+
+
+def test_a_second_agent_of_the_same_name_replaces_the_first_which_says_so(gateway: Gateway):
+    words = contractor("twin", "twins", "--param", "value=1")
+    with going_on(gateway, *words) as first, going_on(gateway, *words) as second:
+        first.until("listens")
+        second.until("listens")
+        older = (
+            first if first.process.poll() is not None or second.process.poll() is None else second
+        )
+        code, said = older.ended()
+        assert code == 1
+        assert "newer session" in said and said.count("\n") == 1
+
+
+def test_policies_and_agents_are_listed_and_changed(gateway: Gateway):
+    done = typed(gateway, "policy", "put", "typed", '{"profile": "flow/low", "quorum": 2}')
+    assert (done.returncode, done.stderr) == (0, "") and "typed@1" in done.stdout
+    assert typed(gateway, "policy", "set-default", "flow/high").returncode == 0
+    listed = typed(gateway, "policy", "list").stdout
+    assert "typed@1" in listed and "flow/high@1 *" in listed
+    done = typed(gateway, "policy", "set-default", "nothing")
+    assert done.returncode == 1 and "POLICY_INVALID" in done.stderr
+    with going_on(gateway, *contractor("listed", "lists", "--param", "value=1")) as listed_agent:
+        listed_agent.until("listens")
+        assert "agent://listed" in typed(gateway, "agents", "list", "--topic", "lists").stdout
+        assert "nobody listens" in typed(gateway, "agents", "list", "--topic", "deaf").stdout
+
+
+def test_without_the_role_policies_cannot_be_changed(gateway: Gateway):
+    token = gateway.token("nobody")
+    done = typed(gateway, "policy", "set-default", "flow/low", "--token", token)
+    assert done.returncode == 1
+    assert "operator" in done.stderr
+
+
+def test_when_nobody_reads_on_a_command_ends_without_a_word(gateway: Gateway):
+    with going_on(gateway, *contractor("pipe", "pipes", "--param", "value=1")) as pipe:
+        pipe.until("listens")
+        assert pipe.process.stdout is not None
+        pipe.process.stdout.close()
+        done = typed(gateway, "call", "examples/gpu-call.json", "--to", "topic://pipes")
+        assert done.returncode in (0, 3)
+        assert pipe.process.wait(SECONDS_MAX) == 0
+        assert pipe.process.stderr is not None
+        assert pipe.process.stderr.read() == ""
+
+
+def test_help_does_not_wait_for_what_it_does_not_need():
+    code = "import sys, gateway.cli; assert not {'grpc', 'jwt', 'rich.table'} & set(sys.modules)"
+    path = f"{ROOT}:{ROOT / 'client'}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
