@@ -233,6 +233,7 @@ def _server(
         options=[
             ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
             ("grpc.max_send_message_length", -1),
+            ("grpc.compression_enabled_algorithms_bitset", 1),  # none: a bomb is a small frame
             ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),

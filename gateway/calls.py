@@ -12,7 +12,6 @@ from gateway.refusals import Fault
 from policy.call import Call
 from policy.utility import UtilityError, compile_utility
 
-
 PROTOCOL = "contract-net"
 
 

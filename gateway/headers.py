@@ -104,7 +104,7 @@ class HeaderCheck:
 
     def fault(self, envelope: Envelope, raw_bytes: int, sender: Sender, now: float) -> Fault | None:
         """Return what is wrong with the header, or None."""
-        limits, act = self._limits, envelope.act
+        limits = self._limits
         size = len(envelope.payload)
         if raw_bytes > limits.envelope_bytes_max or size > limits.payload_bytes_max:
             return Fault(

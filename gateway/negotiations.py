@@ -31,7 +31,6 @@ from policy.events import AgentGone, Event, MalformedReceived
 from policy.shard import Shard
 from policy.table import Table
 
-
 NOBODY: Mapping[str, Member] = {}
 
 

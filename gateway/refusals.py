@@ -14,7 +14,10 @@ from llmx.v1 import refusal_pb2
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 
 PREFIX = "REFUSAL_CODE_"
-CODES = {name.removeprefix(PREFIX): getattr(refusal_pb2, name) for name in RefusalCode.keys()}
+CODES = {
+    name.removeprefix(PREFIX): getattr(refusal_pb2, name)
+    for name in RefusalCode.keys()  # noqa: SIM118 - not a dict: it cannot be iterated
+}
 """RefusalCode by its short name, "WRONG_STATE"."""
 
 

@@ -17,6 +17,7 @@ from llmx.errors import (
     NegotiationLost,
     NotAllowed,
     Refused,
+    Replaced,
     Unauthenticated,
     Unreachable,
 )
@@ -69,6 +70,10 @@ def explained(error: LlmxError, gateway: str) -> CommandError:
             at = f" at {error.pointer}" if error.pointer else ""
             reason = f"refused, {error.code}{at}: {error.reason.rstrip('.')}"
             return CommandError(reason, error.remedy, FAILED)
+        case Replaced():
+            return CommandError(
+                f"it gives way to a newer agent of its name ({error.detail})", code=FAILED
+            )
         case ControlError() | NegotiationLost():
             return CommandError(str(error), code=FAILED)
         case _:

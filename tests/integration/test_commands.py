@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import select
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 
 from tests.support.gateways import ROOT, Gateway, command, environment
+from tests.support.typed import Typed, typed_on
 
 pytestmark = pytest.mark.slow
 
@@ -37,54 +36,9 @@ def typed(gateway: Gateway, *words: str, stdin: str = "") -> subprocess.Complete
     return done
 
 
-class Typed:
-    """A command that goes on."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-
-    def until(self, part: str) -> str:
-        """Return the first line from here on that has this part."""
-        stdout = self.process.stdout
-        assert stdout is not None
-        while True:
-            ready, _, _ = select.select([stdout], [], [], SECONDS_MAX)
-            line = stdout.readline() if ready else ""
-            assert line, f"no {part!r} in {self.lines}"
-            self.lines.append(line.rstrip("\n"))
-            if part in line:
-                return self.lines[-1]
-
-    def ended(self, number: signal.Signals | None = None) -> tuple[int, str]:
-        """Send a signal, and return the exit code and what stood on standard error."""
-        if number is not None:
-            self.process.send_signal(number)
-        stdout, stderr = self.process.communicate(timeout=SECONDS_MAX)
-        self.lines += stdout.splitlines()
-        assert "Traceback" not in stderr, stderr
-        return self.process.returncode, stderr
-
-
-@contextmanager
-def going_on(gateway: Gateway, *words: str) -> Iterator[Typed]:
-    """Type a command that goes on; it is ended with the block at the latest."""
-    process = subprocess.Popen(
-        command(*words),
-        env=environment(gateway.folder) | {"LLMX_GATEWAY": gateway.address},
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    with process:
-        try:
-            yield Typed(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
+def going_on(gateway: Gateway, *words: str) -> AbstractContextManager[Typed]:
+    """Type a command that goes on."""
+    return typed_on(environment(gateway.folder) | {"LLMX_GATEWAY": gateway.address}, *words)
 
 
 def contractor(name: str, topic: str, *more: str) -> tuple[str, ...]:
@@ -92,10 +46,10 @@ def contractor(name: str, topic: str, *more: str) -> tuple[str, ...]:
 
 
 def test_three_terminals_work_word_for_word(gateway: Gateway):
-    words = "agent agent://bob --topic gpu --strategy fixed --param value=40".split()
+    words = shlex.split("agent agent://bob --topic gpu --strategy fixed --param value=40")
     with going_on(gateway, *words) as bob:
         bob.until("listens to topic://gpu")
-        call = "call examples/gpu-call.json --to topic://gpu --policy high".split()
+        call = shlex.split("call examples/gpu-call.json --to topic://gpu --policy high")
         done = typed(gateway, *call)
         assert done.returncode == 0 and done.stderr == ""
         lines = done.stdout.splitlines()
@@ -125,11 +79,8 @@ def test_several_policies_are_several_negotiations_started_by_lines(gateway: Gat
     ):
         stepper.until("listens")
         alice.until('"ready"')
-        stdin = alice.process.stdin
-        assert stdin is not None
         for policy in ("flow/low@1", "flow/high@1"):
-            stdin.write("\n")
-            stdin.flush()
+            alice.step()
             assert policy in alice.until('"opened"')
             assert '"committed"' in alice.until('"outcome"')
         assert alice.ended() == (0, "")
@@ -176,9 +127,7 @@ def test_a_refused_call_is_one_line_with_what_would_be_right(
         (["policy", "put", "night", '{"quorum": -1}'], "0 to 100000"),
     ],
 )
-def test_a_command_that_is_not_right_starts_nothing(
-    gateway: Gateway, words: list[str], said: str, tmp_path: Path
-):
+def test_a_command_that_is_not_right_starts_nothing(gateway: Gateway, words: list[str], said: str):
     done = typed(gateway, *words, stdin="{}")
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1
@@ -226,15 +175,14 @@ def test_an_agent_ends_when_who_started_it_lets_go(gateway: Gateway):
 
 def test_a_second_agent_of_the_same_name_replaces_the_first_which_says_so(gateway: Gateway):
     words = contractor("twin", "twins", "--param", "value=1")
-    with going_on(gateway, *words) as first, going_on(gateway, *words) as second:
+    with going_on(gateway, *words) as first:
         first.until("listens")
-        second.until("listens")
-        older = (
-            first if first.process.poll() is not None or second.process.poll() is None else second
-        )
-        code, said = older.ended()
-        assert code == 1
-        assert "newer session" in said and said.count("\n") == 1
+        with going_on(gateway, *words) as second:
+            second.until("listens")
+            code, said = first.ended()
+            assert code == 1
+            assert "newer" in said and said.count("\n") == 1
+            assert second.ended(signal.SIGINT) == (0, "")
 
 
 def test_policies_and_agents_are_listed_and_changed(gateway: Gateway):
@@ -267,7 +215,7 @@ def test_when_nobody_reads_on_a_command_ends_without_a_word(gateway: Gateway):
         assert done.returncode in (0, 3)
         assert pipe.process.wait(SECONDS_MAX) == 0
         assert pipe.process.stderr is not None
-        assert pipe.process.stderr.read() == ""
+        assert pipe.process.stderr.read() == b""
 
 
 def test_help_does_not_wait_for_what_it_does_not_need():

@@ -7,14 +7,14 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.gateways import ROOT, command, environment, is_running
+from tests.support.typed import Typed, typed_on
 
 pytestmark = pytest.mark.slow
 
@@ -39,38 +39,16 @@ def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@contextmanager
-def playing(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Play a demo, and end it with the block at the latest."""
-    process = subprocess.Popen(
-        command("demo", "--json", *words),
-        env=environment(folder),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+def playing(folder: Path, *words: str) -> AbstractContextManager[Typed]:
+    """Play a demo that a test interferes with."""
+    there = environment(folder) | {"TMPDIR": str(folder)}  # what a killed demo leaves, goes with it
+    return typed_on(there, "demo", "--json", *words)
 
 
-def heard(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
+def heard(demo: Typed, name: str) -> dict[str, Any]:
     """Read on to the next event of this name."""
-    stdout = process.stdout
-    assert stdout is not None
-    while True:
-        ready, _, _ = select.select([stdout], [], [], SECONDS_MAX)
-        line = stdout.readline() if ready else ""
-        assert line, f"no event {name}"
-        event: dict[str, Any] = json.loads(line)
-        if event["event"] == name:
-            return event
+    event: dict[str, Any] = json.loads(demo.until(f'"event": "{name}"'))
+    return event
 
 
 def all_gone(pids: list[int]) -> bool:
@@ -95,12 +73,12 @@ def test_low_medium_and_high_are_played_and_everybody_hears(tmp_path: Path):
     summary = told[-1]
     assert summary["event"] == "summary" and summary["faults"] == [] and summary["notes"] == []
     rounds = summary["rounds"]
-    assert [played["policy"] for played in rounds] == [
+    assert [round_["policy"] for round_ in rounds] == [
         *("flow/low@1", "flow/medium@1", "flow/high@1")
     ]
-    assert [played["offers"] for played in rounds] == [1, 3, 5]
-    assert [played["late"] for played in rounds] == [4, 2, 0]
-    assert [played["refused"] for played in rounds] == [1, 1, 1]
+    assert [round_["offers"] for round_ in rounds] == [1, 3, 5]
+    assert [round_["late"] for round_ in rounds] == [4, 2, 0]
+    assert [round_["refused"] for round_ in rounds] == [1, 1, 1]
     assert (rounds[2]["winner"], rounds[2]["price"]) == ("agent://frank", 33.5)
     assert rounds[0]["price"] >= rounds[2]["price"]
     refused = next(event for event in told if event["event"] == "refused")
@@ -134,20 +112,19 @@ def test_a_call_that_the_gateway_refuses_is_no_success(tmp_path: Path):
 
 
 def test_ctrl_c_in_the_middle_leaves_nobody_behind(tmp_path: Path):
-    with playing(tmp_path) as process:
-        pids = list(heard(process, "started")["pids"].values())
-        heard(process, "opened")
+    with playing(tmp_path) as demo:
+        pids = list(heard(demo, "started")["pids"].values())
+        heard(demo, "opened")
         assert len(pids) == 7 and all(map(is_running, pids))
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=SECONDS_MAX)
-        assert (process.returncode, stderr) == (130, "")
+        assert demo.ended(signal.SIGINT) == (130, "")
     assert not any(map(is_running, pids))
+    assert not list(tmp_path.glob("llmx-demo-*"))
 
 
 def test_a_demo_that_is_killed_takes_everybody_with_it(tmp_path: Path):
-    with playing(tmp_path) as process:
-        pids = list(heard(process, "started")["pids"].values())
-        process.kill()
+    with playing(tmp_path) as demo:
+        pids = list(heard(demo, "started")["pids"].values())
+        demo.process.kill()
     assert all_gone(pids)
 
 

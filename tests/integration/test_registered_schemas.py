@@ -168,6 +168,7 @@ async def test_what_is_no_schema_at_all_is_rejected(crowd: Crowd, text: bytes) -
     await rejected(alice, text)
 
 
+@pytest.mark.slow
 async def test_a_pattern_that_would_backtrack_forever_judges_at_once(crowd: Crowd) -> None:
     """It runs in linear time here, so there is nothing to refuse it for."""
     alice = await crowd.open("alice")

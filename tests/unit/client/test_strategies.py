@@ -150,3 +150,9 @@ def test_the_cheapest_of_equal_offers_is_the_earliest():
     assert strategies.cheapest([RankedOffer("x", "0", None), *offers]) is chosen
     nobody: list[RankedOffer] = []
     assert strategies.cheapest(nobody) is None
+
+
+def test_a_strategy_says_which_of_its_parameters_are_missing():
+    with pytest.raises(strategies.StrategyError) as caught:
+        strategies.build("linear", steps=3)
+    assert str(caught.value).startswith("linear needs start and limit; it has ")

@@ -215,7 +215,7 @@ def test_a_verdict_that_finds_a_full_outbox_is_accounted_for() -> None:
 
 def test_a_call_that_was_refused_for_want_of_room_may_come_again_under_its_id() -> None:
     parts = Parts(open_max=2)  # one for each shard
-    alice, bob, _ = joined(parts)
+    alice, *_ = joined(parts)
     held = [call(parts, alice, msg_id=f"held{n}") for n in range(2)]
     refused = envelope("alice", Act.ACT_CFP, "agent://bob", msg_id="c", body={"reply_within": 5})
     parts.admit(alice, refused)
