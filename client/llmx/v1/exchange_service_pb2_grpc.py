@@ -55,7 +55,8 @@ class ExchangeServiceServicer:
         in each direction and bears the number of the last frame that was received and handled.
         A gateway that confirms a frame has admitted or refused every envelope in it. After a
         reconnect the agent sends again what was not confirmed; the msg_id makes that harmless.
-        The gateway sends again what was not acknowledged.
+        The gateway sends again what was not acknowledged. Frames are not compressed: a gateway
+        ends a call that sends compressed ones.
 
         An agent that leaves for good half-closes the call: it hears no more calls, and nobody
         waits for its answers. One that merely loses its connection keeps its place for a grace.
