@@ -51,7 +51,7 @@ Waiting = Awaitable[None]
 """What the reader of a stream awaits before it reads on: a worker, or room in a queue."""
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Letter(msgspec.Struct, frozen=True, gc=False):
     """One envelope on its way in, with what was read of it."""
 
     sender: Sender

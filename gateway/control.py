@@ -164,7 +164,7 @@ class ControlService(ControlServiceServicer):
         if revoked is not None:
             now = self._now()
             for sender in [a for a in member.tenant.members if revoked.grantee in ("*", a)]:
-                if not member.allows(sender, None, now):
+                if sender != member.agent_id and not member.allows(sender, None, now):
                     withheld = member.outbox.withhold(sender)
                     self._router.undelivered(member, withheld, "consent_revoked")
                     self._negotiations.leave(member, initiator=sender)

@@ -102,14 +102,10 @@ class Exchange:
 
     async def handle(self, requests: object, context: Context) -> None:
         """Serve one stream from its Hello to its end."""
-        if len(self.sessions) >= self._limits.sessions_max:
-            await context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"this gateway has {self._limits.sessions_max} streams, its limit; "
-                "connect to another one",
-            )
+        await self._check_room(context)
         identity = await self.authenticate(context)
         hello = await self._hello(context)
+        await self._check_room(context)  # others may have come while this one was waited for
         member = await self._join(context, identity, hello)
         if member.stream is not None:
             member.stream.close("replaced", "the agent has opened a newer stream")
@@ -153,6 +149,15 @@ class Exchange:
         if said_so:
             member.tenant.listen(member, ())
             self._negotiations.leave(member)
+
+    async def _check_room(self, context: Context) -> None:
+        """End the call when there are as many streams as there may be."""
+        if len(self.sessions) >= self._limits.sessions_max:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"this gateway has {self._limits.sessions_max} streams, its limit; "
+                "connect to another one",
+            )
 
     async def _hello(self, context: Context) -> Hello:
         raw: object = None

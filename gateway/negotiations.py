@@ -34,7 +34,7 @@ from policy.table import Table
 NOBODY: Mapping[str, Member] = {}
 
 
-class Cause(msgspec.Struct, frozen=True):
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """The message that caused a step, as far as its effects need it."""
 
     sender: Member

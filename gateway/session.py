@@ -110,6 +110,7 @@ class Session:
         self._refusals: list[bytes] = []
         self._opened: list[bytes] = []
         self._half_closed = False
+        self._vanished = False
         self._said_goodbye = False
         self._first: bytes | None = None
         self._renewed: bytes | None = None
@@ -178,7 +179,7 @@ class Session:
             self._reader.cancel()
             writer.cancel()
         if self._ending is None:
-            return "client_closed"
+            return "client_vanished" if self._vanished else "client_closed"
         self._context.set_code(STATUS_OF[self._ending.reason])
         self._context.set_details(f"{self._ending.reason}: {self._ending.detail}")
         return self._ending.reason
@@ -186,6 +187,7 @@ class Session:
     async def _read(self) -> None:
         context, metrics, outbox = self._context, self._metrics, self.member.outbox
         while True:
+            await self._room_for_answers()
             raw = await context.read()
             if not isinstance(raw, bytes):  # grpc.aio.EOF
                 return
@@ -221,7 +223,11 @@ class Session:
                 await waiting
             if index % ADMIT_SLICE == 0:
                 await asyncio.sleep(0)
-        if len(self._refusals) + len(self._opened) > ANSWERS_MAX:
+                await self._room_for_answers()
+
+    async def _room_for_answers(self) -> None:
+        """Wait while more answers than may be kept wait for the writer."""
+        while len(self._refusals) + len(self._opened) > ANSWERS_MAX:
             self._answers_sent.clear()
             await self._answers_sent.wait()
 
@@ -247,15 +253,10 @@ class Session:
                 try:
                     await context.write(raw)
                 except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
-                    return  # the call has ended under us
+                    self._vanished = not self._half_closed  # the call has ended under us
+                    return
             if self._half_closed or self._ending is not None:
                 return
-
-    def _take(self) -> list[bytes]:
-        """Return what is queued, unless a newer stream is about to send it."""
-        if self._ending is not None and self._ending.reason != "stopping":
-            return []
-        return self.member.outbox.take(self._now(), self._frame_bytes_max)
 
     def _next_frame(self) -> ResponseFrame | None:
         """Return everything that is queued as one frame, or None when there is nothing."""

@@ -193,7 +193,7 @@ class EngineSettings(_Group):
         default=None, description="File that finished negotiations are appended to, for replay"
     )
     records_kept: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=1_000, description="Records of finished negotiations kept in memory"
+        default=100, description="Records of finished negotiations kept in memory"
     )
 
 

@@ -25,7 +25,7 @@ from gateway.workers import Task, ValidationPool
 NO_BODY: Mapping[str, Any] = {}
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What became of a payload."""
 
     body: Mapping[str, Any]

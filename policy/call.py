@@ -7,8 +7,9 @@ that can be computed from it once, so that an offer costs a few lookups.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from policy.acceptance import Acceptance
 from policy.effects import Refuse, Relay
@@ -22,8 +23,7 @@ Direction = Literal["procure", "allocate"]
 Decider = Literal["engine", "initiator"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A call for proposals, admitted. All times are seconds on the gateway's clock."""
 
     negotiation_id: str
@@ -56,8 +56,7 @@ class Call:
     """Seconds that the negotiation is remembered after its end, to answer who comes late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """A call with what follows from it."""
 
     call: Call

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Relay(msgspec.Struct, frozen=True):
+class Relay(msgspec.Struct, frozen=True, gc=False):
     """Forward the message that caused this step, byte for byte."""
 
     recipient: str
 
 
-class Tell(msgspec.Struct, frozen=True):
+class Tell(msgspec.Struct, frozen=True, gc=False):
     """Send a message of the exchange's own, "accept", "reject", "inform", "failure", "cancel"."""
 
     recipient: str
@@ -30,7 +30,7 @@ class Tell(msgspec.Struct, frozen=True):
     """The payload without "$schema" and "act"; judged by the shipped schema of the act."""
 
 
-class Refuse(msgspec.Struct, frozen=True):
+class Refuse(msgspec.Struct, frozen=True, gc=False):
     """Answer the sender of the message that caused this step: it did not count."""
 
     recipient: str
@@ -41,7 +41,7 @@ class Refuse(msgspec.Struct, frozen=True):
     remedy: str
 
 
-class Finish(msgspec.Struct, frozen=True):
+class Finish(msgspec.Struct, frozen=True, gc=False):
     """The outcome is known and final for the initiator: log it, count it, keep the record."""
 
     outcome: Mapping[str, object]

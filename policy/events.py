@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class OfferReceived(msgspec.Struct, frozen=True):
+class OfferReceived(msgspec.Struct, frozen=True, gc=False):
     """An eligible agent, or one that is not, made an offer."""
 
     sender: str
@@ -29,14 +29,14 @@ class OfferReceived(msgspec.Struct, frozen=True):
     """The exchange made this up to test the market; only a gateway sets it, no payload does."""
 
 
-class MalformedReceived(msgspec.Struct, frozen=True):
+class MalformedReceived(msgspec.Struct, frozen=True, gc=False):
     """Something from a party that broke its schema; it was refused before it came here."""
 
     sender: str
     msg_id: str
 
 
-class RefusalReceived(msgspec.Struct, frozen=True):
+class RefusalReceived(msgspec.Struct, frozen=True, gc=False):
     """An agent will not make an offer."""
 
     sender: str
@@ -44,14 +44,14 @@ class RefusalReceived(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class NotUnderstoodReceived(msgspec.Struct, frozen=True):
+class NotUnderstoodReceived(msgspec.Struct, frozen=True, gc=False):
     """An agent could not read what it was sent."""
 
     sender: str
     msg_id: str
 
 
-class AcceptReceived(msgspec.Struct, frozen=True):
+class AcceptReceived(msgspec.Struct, frozen=True, gc=False):
     """The initiator accepts an offer itself."""
 
     sender: str
@@ -59,7 +59,7 @@ class AcceptReceived(msgspec.Struct, frozen=True):
     offer_id: str
 
 
-class RejectReceived(msgspec.Struct, frozen=True):
+class RejectReceived(msgspec.Struct, frozen=True, gc=False):
     """The initiator rejects an offer itself; an empty offer_id means all that are left."""
 
     sender: str
@@ -67,7 +67,7 @@ class RejectReceived(msgspec.Struct, frozen=True):
     offer_id: str = ""
 
 
-class ConfirmReceived(msgspec.Struct, frozen=True):
+class ConfirmReceived(msgspec.Struct, frozen=True, gc=False):
     """A winner stands by its offer."""
 
     sender: str
@@ -75,7 +75,7 @@ class ConfirmReceived(msgspec.Struct, frozen=True):
     offer_id: str
 
 
-class CancelReceived(msgspec.Struct, frozen=True):
+class CancelReceived(msgspec.Struct, frozen=True, gc=False):
     """The initiator ends the negotiation, or a contractor withdraws its offer."""
 
     sender: str
@@ -83,7 +83,7 @@ class CancelReceived(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class ReportReceived(msgspec.Struct, frozen=True):
+class ReportReceived(msgspec.Struct, frozen=True, gc=False):
     """An agent reported the end of its work, or answered a cancel."""
 
     sender: str
@@ -91,21 +91,21 @@ class ReportReceived(msgspec.Struct, frozen=True):
     succeeded: bool
 
 
-class CounterReceived(msgspec.Struct, frozen=True):
+class CounterReceived(msgspec.Struct, frozen=True, gc=False):
     """A counter-offer, which a contract net does not know."""
 
     sender: str
     msg_id: str
 
 
-class AgentGone(msgspec.Struct, frozen=True):
+class AgentGone(msgspec.Struct, frozen=True, gc=False):
     """The exchange gave up on reaching an agent."""
 
     sender: str
     msg_id: str = ""
 
 
-class DeadlinePassed(msgspec.Struct, frozen=True):
+class DeadlinePassed(msgspec.Struct, frozen=True, gc=False):
     """The time that the state was waiting for has come."""
 
     sender: str = ""

@@ -44,7 +44,7 @@ class Phase(Enum):
 ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.NO_AWARD)
 
 
-class Aside(msgspec.Struct, frozen=True):
+class Aside(msgspec.Struct, frozen=True, gc=False):
     """What happens rarely while offers come in, and who was heard besides."""
 
     met: bool = False
@@ -64,7 +64,7 @@ class Aside(msgspec.Struct, frozen=True):
 NOTHING_ASIDE = Aside()
 
 
-class Award(msgspec.Struct, frozen=True):
+class Award(msgspec.Struct, frozen=True, gc=False):
     """A unit that an agent has won, or wins once it confirms."""
 
     agent: str
@@ -75,7 +75,7 @@ class Award(msgspec.Struct, frozen=True):
     confirm_by: float
 
 
-class Course(msgspec.Struct, frozen=True):
+class Course(msgspec.Struct, frozen=True, gc=False):
     """What has become of a negotiation since its close."""
 
     closed_at: float
@@ -99,7 +99,7 @@ class Course(msgspec.Struct, frozen=True):
     """What the initiator was told in the end, without the ranking."""
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """Where one negotiation stands."""
 
     terms: Terms

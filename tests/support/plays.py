@@ -11,8 +11,9 @@ the whole negotiation is replayed from its record.
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from policy.acceptance import PROFILES, parse
 from policy.call import Call
