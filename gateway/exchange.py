@@ -104,6 +104,7 @@ class Exchange:
         """Serve one stream from its Hello to its end."""
         await self._check_room(context)
         identity = await self.authenticate(context)
+        await context.send_initial_metadata(())
         hello = await self._hello(context)
         await self._check_room(context)  # others may have come while this one was waited for
         member = await self._join(context, identity, hello)

@@ -250,7 +250,11 @@ class Session:
             metadata = (("authorization", f"Bearer {token}"),)
             call: Call = ExchangeServiceStub(channel).Exchange(metadata=metadata)
             try:
-                await call.write(ExchangeRequest(number=1, hello=self._hello()))
+                # A Hello written to a call that was refused meanwhile would end as INTERNAL,
+                # and hide why it was refused.
+                await call.initial_metadata()
+                if not call.done():
+                    await call.write(ExchangeRequest(number=1, hello=self._hello()))
                 frame = await call.read()
                 if isinstance(frame, ExchangeResponse) and frame.HasField("welcome"):
                     self._begin(frame)

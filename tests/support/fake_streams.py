@@ -75,6 +75,8 @@ class FakeStream:
         self.code: grpc.StatusCode | None = None
         self.details = ""
         self.is_broken = False
+        self.is_answered = False
+        """Has the gateway answered with its headers?"""
         self._sent: asyncio.Queue[object] = asyncio.Queue()
         self._hungry = asyncio.Event()
         self._flows = asyncio.Event()
@@ -137,6 +139,9 @@ class FakeStream:
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...] | None:
         return tuple(self.metadata) or None
+
+    async def send_initial_metadata(self, metadata: tuple[()]) -> None:
+        self.is_answered = True
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self.code = code
@@ -250,6 +255,12 @@ class Served(Parts):
             self.router,
             lambda: self.now,
         )
+
+    def join(self, name: str, tenant: str = "acme", *, consent: bool = True) -> Member:
+        """Return an agent with an open stream, for which upkeep needs no grace."""
+        member = super().join(name, tenant, consent=consent)
+        member.away_since = None
+        return member
 
     def token(self, name: str, **claims: Any) -> str:
         """Return a token of the tenant acme that is good for ten minutes from NOW."""

@@ -117,6 +117,7 @@ class TinyGateway(ExchangeServiceServicer):
         self.tokens.append(dict(context.invocation_metadata())["authorization"])
         if self.refuse_stream is not None:
             await context.abort(self.refuse_stream, "not today")
+        await context.send_initial_metadata(())
         hello = (await anext(aiter(requests))).hello
         await self.until(lambda: self.admits(hello.agent_id))
         member = Member(hello)

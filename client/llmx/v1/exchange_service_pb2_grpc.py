@@ -49,8 +49,10 @@ class ExchangeServiceServicer:
     def Exchange(self, request_iterator, context):
         """Opens the one stream of an agent.
 
-        The token goes into the metadata: `authorization: Bearer <JWT>`. The first request is a
-        Hello, the first response a Welcome. After that both sides send Batches whenever they
+        The token goes into the metadata: `authorization: Bearer <JWT>`. The gateway answers a
+        good one with its initial metadata at once; a library that hides the status of a call it
+        still writes to should wait for those. The first request is a Hello, the first response
+        a Welcome. After that both sides send Batches whenever they
         have something, as much of it in one frame as is there. Every frame is numbered from 1
         in each direction and bears the number of the last frame that was received and handled.
         A gateway that confirms a frame has admitted or refused every envelope in it. After a
