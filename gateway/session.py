@@ -253,7 +253,7 @@ class Session:
                 try:
                     await context.write(raw)
                 except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
-                    self._vanished = not self._half_closed  # the call has ended under us
+                    self._vanished = True  # the call has ended under us
                     return
             if self._half_closed or self._ending is not None:
                 return
@@ -282,6 +282,10 @@ class Session:
             elif self._ending is not None:
                 goodbye = Goodbye(reason=self._ending.reason, detail=self._ending.detail)
                 frame.goodbye = goodbye.SerializeToString()
+                self._said_goodbye = True
+            elif self._half_closed:
+                # A call that breaks looks half-closed for a moment, before grpc cancels us. A
+                # last frame without content tells them apart: it cannot be written to that one.
                 self._said_goodbye = True
             else:
                 return None

@@ -129,6 +129,7 @@ class FakeStream:
         return await self._sent.get()
 
     async def write(self, raw: bytes) -> None:
+        await asyncio.sleep(0)  # as a real one lets others run
         if not self._flows.is_set():
             self._stuck.set()
             await self._flows.wait()
