@@ -19,7 +19,6 @@ from gateway.clock import Clock
 from gateway.codec import EVENT_OF
 from gateway.duplicates import Duplicates
 from gateway.headers import (
-    PARTY_ACTS,
     AdmissionLimits,
     HeaderCheck,
     Sender,
@@ -37,9 +36,13 @@ from gateway.validation import Judgement, Validation
 from llmx.v1.envelope_pb2 import (
     ACT_CFP,
     ACT_MESSAGE,
+    ACT_OFFER,
     QUALITY_OF_SERVICE_AT_MOST_ONCE,
     Envelope,
 )
+
+MALFORMED = frozenset({"SCHEMA_VIOLATION", "INVALID_JSON"})
+"""What is wrong with an offer itself, and not with our time to judge it."""
 
 UNREADABLE = Fault(
     "MALFORMED_ENVELOPE",
@@ -133,7 +136,7 @@ class Admission:
         """Route what its schema accepts."""
         member, envelope, act = letter.sender.member, letter.envelope, letter.act
         if judgement.fault is not None:
-            if act in PARTY_ACTS:
+            if act == ACT_OFFER and judgement.fault.code in MALFORMED:
                 cause = Cause(member, letter.msg_id, letter.raw, now, False)
                 self._negotiations.malformed(letter.negotiation_id, cause)
             return self._refuse(member, letter.msg_id, judgement.fault, letter.negotiation_id)
@@ -157,9 +160,9 @@ class Admission:
         shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
             return self._refuse(member, letter.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
+        event = EVENT_OF[act](member.agent_id, letter.msg_id, judgement.body, now)
         self._duplicates.remember(letter.key, "", now)
         self._metrics.admitted += 1
-        event = EVENT_OF[act](member.agent_id, letter.msg_id, judgement.body, now)
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
     def _enter_message(
@@ -168,8 +171,9 @@ class Admission:
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
         if isinstance(audience, Fault):
             return self._refuse(member, envelope.msg_id, audience)
+        sender = member.agent_id
         parcel = Parcel(
-            cause.msg_id, cause.envelope, cause.expires_at, member.agent_id, "", cause.repeats
+            cause.msg_id, cause.envelope, cause.expires_at, sender, "", cause.repeats, ""
         )
         missed: list[tuple[str, str]] = []
         for other, topic in zip(audience.members, audience.topics, strict=True):
@@ -190,18 +194,27 @@ class Admission:
     def _for(
         self, other: Member, topic: str | None, parcel: Parcel, cause: Cause, now: float
     ) -> Parcel:
-        if not cause.sensitive:
+        if topic is None and not cause.sensitive:
             return parcel
-        return msgspec.structs.replace(parcel, envelope=redacted(cause, other, topic, now))
+        envelope = redacted(cause, other, topic, now) if cause.sensitive else parcel.envelope
+        return msgspec.structs.replace(parcel, envelope=envelope, heard_on=topic or "")
 
     def _enter_call(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
     ) -> Waiting | None:
-        if self.stopping:
-            return self._refuse(member, envelope.msg_id, STOPPING)
+        fault = STOPPING if self.stopping else self._negotiations.want_of_room(member)
+        if fault is not None:
+            return self._refuse(member, envelope.msg_id, fault)
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
         if isinstance(audience, Fault):
             return self._refuse(member, envelope.msg_id, audience)
+        called = [
+            (other.agent_id, topic)
+            for other, topic in zip(audience.members, audience.topics, strict=True)
+            if other is not member  # nobody bids in a round of its own
+        ]
+        if not called:
+            return self._refuse(member, envelope.msg_id, ONLY_ITSELF)
         assert cause.body is not None, "a judged call has a payload"
         call = call_of(
             cause.body,
@@ -209,7 +222,7 @@ class Admission:
             msg_id=envelope.msg_id,
             initiator=member.agent_id,
             tenant=member.tenant.name,
-            eligible=tuple(other.agent_id for other in audience.members),
+            eligible=tuple(agent_id for agent_id, _ in called),
             policies=self._policies,
             limits=self._call_limits,
             now=now,
@@ -218,9 +231,7 @@ class Admission:
             return self._refuse(member, envelope.msg_id, call)
         self._duplicates.remember(key, call.negotiation_id, now)
         self._metrics.admitted += 1
-        topics = None
-        if cause.sensitive:
-            topics = dict(zip(call.eligible, audience.topics, strict=True))
+        topics = tuple(topic for _, topic in called)
         named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
         full = self._negotiations.open(
@@ -266,6 +277,12 @@ ID_TAKEN = Fault(
     "the recipient has not yet acknowledged another agent's message with this msg_id",
     "send it under a new msg_id; random ones do not meet",
     "/envelope/msg_id",
+)
+ONLY_ITSELF = Fault(
+    "NO_RECIPIENTS",
+    "the call names nobody but its initiator",
+    "call a topic or other agents",
+    "/envelope/to",
 )
 STOPPING = Fault(
     "STOPPING",

@@ -43,7 +43,6 @@ from gateway.settings import (
 )
 from gateway.validation import Validation
 from llmx.v1 import control_service_pb2, exchange_service_pb2
-from llmx.v1.control_service_pb2_grpc import add_ControlServiceServicer_to_server
 from policy.acceptance import PolicyError
 
 log = structlog.get_logger("llmx.gateway")
@@ -98,6 +97,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             limits.negotiations_open_max,
             limits.negotiations_finished_max,
             limits.ttl_default,
+            limits.negotiations_open_per_tenant_max,
+            limits.negotiations_open_per_agent_max,
         )
         admission = Admission(
             AdmissionLimits(
@@ -246,9 +247,11 @@ def _server(
         exchange.handle
     )
     server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),)
+        (
+            grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),
+            grpc.method_handlers_generic_handler(CONTROL, control.handlers()),
+        )
     )
-    add_ControlServiceServicer_to_server(control, server)
     readiness = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
     names = (EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME)

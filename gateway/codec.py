@@ -20,19 +20,26 @@ Body = Mapping[str, Any]
 
 
 def _offer(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
-    conditions = body.get("conditions")
+    conditions = body.get("conditions")  # a list of comparisons under AlternatingOffer.json
     revocable = body.get("revocable", False) or (
-        conditions is not None and conditions.get("revocable") is True
+        isinstance(conditions, Mapping) and conditions.get("revocable") is True
     )
-    valid_for = body.get("valid_for")
     return events.OfferReceived(
         sender,
         msg_id,
         float(body["value"]),
         body,
-        None if valid_for is None else now + valid_for,
+        _valid_until(body, now),
         revocable,
     )
+
+
+def _valid_until(body: Body, now: float) -> float | None:
+    """Return when an offer ends, by the gateway's clock; None when it says nothing of it."""
+    valid_for, until = body.get("valid_for"), body.get("valid_until")
+    if valid_for is not None:
+        return now + float(valid_for)
+    return None if until is None else seconds_of(until)
 
 
 def _accept(sender: str, msg_id: str, body: Body, now: float) -> events.Event:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import Message
 
 from gateway.auth import Identity
 from gateway.clock import Clock
+from gateway.headers import too_fast
 from gateway.members import Member, Members
 from gateway.negotiations import Negotiations
+from gateway.outbox import Parcel
 from gateway.policies import Policies, proto_of
 from gateway.refusals import Fault
 from gateway.registration import (
@@ -32,7 +35,11 @@ from llmx.v1.control_service_pb2_grpc import ControlServiceServicer
 AGENTS_LISTED_MAX = 10_000
 OPERATOR = "operator"
 
+REQUEST_BYTES_MAX = 256 * 1024
+
 STATUS_OF = {
+    "RATE_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "TOO_LARGE": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "NOT_A_PARTY": grpc.StatusCode.PERMISSION_DENIED,
     "UNKNOWN_SCHEMA": grpc.StatusCode.NOT_FOUND,
@@ -47,6 +54,25 @@ async def abort(context: Context, fault: Fault) -> NoReturn:
     status = STATUS_OF.get(fault.code, grpc.StatusCode.INVALID_ARGUMENT)
     await context.abort(status, f"{fault.code}: {fault.reason}; {fault.remedy}")
     raise AssertionError("abort raises")
+
+
+def _parser(kind: type[Message]) -> Callable[[bytes], Message | None]:
+    def parse(raw: bytes) -> Message | None:
+        return kind.FromString(raw) if len(raw) <= REQUEST_BYTES_MAX else None
+
+    return parse
+
+
+def _sized(method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return `method`, refusing what was too large to be parsed."""
+
+    async def sized(request: Any, context: Context) -> Any:
+        if request is None:
+            remedy = f"send at most {REQUEST_BYTES_MAX} bytes"
+            await abort(context, Fault("TOO_LARGE", "the request is too large", remedy))
+        return await method(request, context)
+
+    return sized
 
 
 class ControlService(ControlServiceServicer):
@@ -73,11 +99,27 @@ class ControlService(ControlServiceServicer):
         self._router = router
         self._now = now
 
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """Return the methods for a server, which look at a request's size before its content."""
+        service = messages.DESCRIPTOR.services_by_name["ControlService"]
+        return {
+            method.name: grpc.unary_unary_rpc_method_handler(
+                _sized(getattr(self, method.name)),
+                request_deserializer=_parser(getattr(messages, method.input_type.name)),
+                response_serializer=getattr(messages, method.output_type.name).SerializeToString,
+            )
+            for method in service.methods
+        }
+
     async def _member(self, context: Context) -> Member:
         identity = await self._authenticate(context)
-        member = self._members.join(identity.tenant, identity.agent_id, self._now())
+        now = self._now()
+        member = self._members.join(identity.tenant, identity.agent_id, now)
         if member is None:
             await abort(context, Fault("OVERLOADED", "the gateway is full", "try another one"))
+        wait = member.bucket.take(now)  # the same one that messages take from
+        if wait:
+            await abort(context, too_fast(wait))
         return member
 
     async def _operator(self, context: Context) -> Identity:
@@ -163,11 +205,18 @@ class ControlService(ControlServiceServicer):
         revoked = member.consents.pop(request.consent_id, None)
         if revoked is not None:
             now = self._now()
-            for sender in [a for a in member.tenant.members if revoked.grantee in ("*", a)]:
-                if sender != member.agent_id and not member.allows(sender, None, now):
-                    withheld = member.outbox.withhold(sender)
-                    self._router.undelivered(member, withheld, "consent_revoked")
-                    self._negotiations.leave(member, initiator=sender)
+
+            def is_unwanted(parcel: Parcel) -> bool:
+                return (
+                    parcel.heard_on is not None
+                    and parcel.sender != member.agent_id
+                    and revoked.grantee in ("*", parcel.sender)
+                    and not member.allows(parcel.sender, parcel.heard_on or None, now)
+                )
+
+            withheld = member.outbox.withhold(is_unwanted)
+            self._router.undelivered(member, withheld, "consent_revoked")
+            self._negotiations.revoked(member)
         return messages.RevokeConsentResponse()
 
     async def ListConsents(

@@ -36,6 +36,7 @@ from llmx.wire.v1.frame_pb2 import RequestFrame
 log = structlog.get_logger("llmx.exchange")
 
 HELLO_SECONDS_MAX = 10.0
+HELLO_BYTES_MAX = 256 * 1024
 CONFIRM_SECONDS = 0.02
 """How long a confirmation may wait for a frame to ride on."""
 UPKEEP_SECONDS = 0.25
@@ -81,6 +82,8 @@ class Exchange:
         self._now = now
         self._to_confirm: set[Session] = set()
         self.sessions: set[Session] = set()
+        self._streams = 0
+        self._left: list[Member] = []
 
     async def authenticate(self, context: Context) -> Identity:
         """Return who calls, or end the call as UNAUTHENTICATED with what was wrong."""
@@ -101,12 +104,23 @@ class Exchange:
         return identity
 
     async def handle(self, requests: object, context: Context) -> None:
+        """Serve one stream, which counts from its first moment on."""
+        most = self._limits.sessions_max
+        # As many again may be opening; they have no place until their Hello.
+        await self._check_room(context, len(self.sessions) < most and self._streams < 2 * most)
+        self._streams += 1
+        try:
+            await self._serve(context)
+        finally:
+            self._streams -= 1
+
+    async def _serve(self, context: Context) -> None:
         """Serve one stream from its Hello to its end."""
-        await self._check_room(context)
         identity = await self.authenticate(context)
         await context.send_initial_metadata(())
         hello = await self._hello(context)
-        await self._check_room(context)  # others may have come while this one was waited for
+        # Others may have come while this one was waited for.
+        await self._check_room(context, len(self.sessions) < self._limits.sessions_max)
         member = await self._join(context, identity, hello)
         if member.stream is not None:
             member.stream.close("replaced", "the agent has opened a newer stream")
@@ -149,11 +163,11 @@ class Exchange:
         member.away_since = self._now()
         if said_so:
             member.tenant.listen(member, ())
-            self._negotiations.leave(member)
+            self._left.append(member)  # its negotiations hear of it at the next upkeep
 
-    async def _check_room(self, context: Context) -> None:
-        """End the call when there are as many streams as there may be."""
-        if len(self.sessions) >= self._limits.sessions_max:
+    async def _check_room(self, context: Context, room: bool) -> None:
+        """End the call when there is no room for it."""
+        if not room:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"this gateway has {self._limits.sessions_max} streams, its limit; "
@@ -166,13 +180,14 @@ class Exchange:
             async with asyncio.timeout(HELLO_SECONDS_MAX):
                 raw = await context.read()
         with suppress(DecodeError):
-            if isinstance(raw, bytes):
+            if isinstance(raw, bytes) and len(raw) <= HELLO_BYTES_MAX:
                 frame = RequestFrame.FromString(raw)
                 if frame.WhichOneof("content") == "hello":
                     return Hello.FromString(frame.hello)
         await context.abort(
             grpc.StatusCode.INVALID_ARGUMENT,
-            f"the first frame must be a Hello, within {HELLO_SECONDS_MAX:g} seconds",
+            f"the first frame must be a Hello of at most {HELLO_BYTES_MAX} bytes, within "
+            f"{HELLO_SECONDS_MAX:g} seconds",
         )
         raise AssertionError("abort raises")
 
@@ -262,6 +277,10 @@ class Exchange:
                     self._tend(member, now, chance)
                 if member.away_since is not None and now - member.away_since > self._limits.grace:
                     self._forget(member)
+        if self._left:
+            gone = [member for member in self._left if member.stream is None]
+            self._left.clear()
+            self._negotiations.leave(gone)
 
     def _tend(self, member: Member, now: float, chance: Callable[[], float]) -> None:
         outbox = member.outbox
@@ -277,7 +296,7 @@ class Exchange:
     def _forget(self, member: Member) -> None:
         self._members.forget(member)
         self._router.undelivered(member, member.outbox.empty(), "agent_absent")
-        self._negotiations.leave(member)
+        self._left.append(member)
         log.debug("agent forgotten", agent=member.agent_id)
 
 

@@ -8,7 +8,8 @@ negotiation.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from policy.shard import Shard
 from policy.table import Table
 
 NOBODY: Mapping[str, Member] = {}
+NOBODY_AT_ALL: frozenset[str] = frozenset()
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -45,8 +47,8 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     body: Mapping[str, Any] | None = None
     """The payload, where `sensitive` asks for a redacted copy per recipient."""
     sensitive: tuple[str, ...] = ()
-    topics: Mapping[str, str | None] | None = None
-    """On which topic each recipient of a call hears it."""
+    topics: tuple[str | None, ...] = ()
+    """On which topic each agent that is called hears the call; None: directly."""
 
 
 class Negotiations:
@@ -65,6 +67,8 @@ class Negotiations:
         open_max: int,
         finished_max: int,
         ttl_default: float,
+        open_max_tenant: int,
+        open_max_agent: int,
     ) -> None:
         """Make the shards; the caller runs each of them as a task."""
         self._gateway_id = gateway_id
@@ -74,7 +78,10 @@ class Negotiations:
         self._metrics = metrics
         self._recorder = recorder
         self._ttl = ttl_default
-        self._boot = secrets.token_hex(3)
+        self._open_max_tenant = open_max_tenant
+        self._open_max_agent = open_max_agent
+        self._called: dict[str, tuple[Member, frozenset[str]]] = {}
+        self._held: Counter[str] = Counter()
         self._minted = 0
         self._members = members
         self._prefix = f"{gateway_id}."
@@ -99,9 +106,9 @@ class Negotiations:
 
     def mint(self, tenant: Tenant) -> str:
         """Return a fresh id for a negotiation of `tenant`, in the next shard."""
-        self._minted += 1
+        self._minted += 1  # for the shard only: an id tells nobody how much others negotiate
         number = self._minted % len(self.shards)
-        return f"{self._gateway_id}.{number}.{self._boot}{self._minted:x}{tenant.tag}"
+        return f"{self._gateway_id}.{number}.{secrets.token_hex(8)}{tenant.tag}"
 
     def shard_of(self, negotiation_id: str, tenant: Tenant) -> Shard[Cause] | None:
         """Return the shard that owns an id, or None when it cannot be one of `tenant`'s."""
@@ -121,21 +128,50 @@ class Negotiations:
             event = MalformedReceived(cause.sender.agent_id, cause.msg_id)
             shard.post(self._now(), negotiation_id, event, cause)
 
-    def leave(self, member: Member, initiator: str | None = None) -> None:
-        """Tell the open negotiations of a member that it is gone.
-
-        With `initiator`, only those which that agent has opened: its consent was revoked.
-        """
-        agent_id, tag = member.agent_id, member.tenant.tag
+    def leave(self, gone: Collection[Member]) -> None:
+        """Tell the open negotiations of members that are gone, all in one look through them."""
+        by_tag: dict[str, dict[str, Member]] = {}
+        for member in gone:
+            by_tag.setdefault(member.tenant.tag, {})[member.agent_id] = member
+        names = {tag: frozenset(members) for tag, members in by_tag.items()}
         for shard in self.shards:
-            for call in list(shard.table.open_calls()):
-                if not call.negotiation_id.endswith(tag):
-                    continue
-                if initiator is not None and call.initiator != initiator:
-                    continue
-                if agent_id in call.eligible or agent_id == call.initiator:
-                    gone = AgentGone(agent_id)
-                    shard.post(self._now(), call.negotiation_id, gone, _nobody(member))
+            for terms in list(shard.table.open_terms()):
+                negotiation_id = terms.call.negotiation_id
+                tag = negotiation_id[-TAG_LENGTH:]
+                left = names.get(tag, NOBODY_AT_ALL)
+                if not left.isdisjoint(terms.eligible):
+                    for agent_id in left & terms.eligible:
+                        self._gone(shard, negotiation_id, by_tag[tag][agent_id])
+
+    def revoked(self, member: Member) -> None:
+        """Take a member out of what it was called to directly and consents to no more."""
+        now, tenant = self._now(), member.tenant
+        for negotiation_id, (initiator, direct) in list(self._called.items()):
+            if (
+                member.agent_id in direct
+                and initiator.tenant is tenant
+                and not member.allows(initiator.agent_id, None, now)
+            ):
+                shard = self.shard_of(negotiation_id, tenant)
+                assert shard is not None, "only what this gateway has opened is kept here"
+                self._gone(shard, negotiation_id, member)
+
+    def _gone(self, shard: Shard[Cause], negotiation_id: str, member: Member) -> None:
+        shard.post(self._now(), negotiation_id, AgentGone(member.agent_id), _nobody(member))
+
+    def want_of_room(self, member: Member) -> Fault | None:
+        """Return why a member may not open another negotiation now, or None."""
+        held = self._held
+        if held[member.key] < self._open_max_agent and held[member.tenant.tag] < (
+            self._open_max_tenant
+        ):
+            return None
+        return Fault(
+            "OVERLOADED",
+            "the agent, or its tenant, has as many negotiations open as it may",
+            "wait until some of them have ended",
+            retry_after=1.0,
+        )
 
     def opened_again(self, negotiation_id: str, msg_id: str, tenant: Tenant) -> bytes | None:
         """Return the answer that a call got when it came first, if it is still remembered."""
@@ -151,8 +187,7 @@ class Negotiations:
         state = None if shard is None else shard.table.state(parcel.negotiation_id)
         if shard is None or state is None or state.terms.initiator == member.agent_id:
             return  # an initiator that misses an offer still decides, or hears the outcome
-        gone = AgentGone(member.agent_id)
-        shard.post(self._now(), parcel.negotiation_id, gone, _nobody(member))
+        self._gone(shard, parcel.negotiation_id, member)
 
     def _perform(
         self,
@@ -207,17 +242,40 @@ class Negotiations:
         self._metrics.calls += 1
         if cause.sender.stream is not None:
             cause.sender.stream.answer_opened(_opened(call, cause.msg_id))
+        self._count(call, cause)
         members = cause.sender.tenant.members
-        parcel = _parcel(cause, call.negotiation_id)
-        for agent_id in call.eligible:
+        parcel = msgspec.structs.replace(
+            _parcel(cause, call.negotiation_id),
+            expires_at=max(cause.expires_at, call.closes_at),  # while it can be answered
+        )
+        for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
+            if parcel.heard_on != (topic or ""):
+                parcel = msgspec.structs.replace(parcel, heard_on=topic or "")
             self._relay(members.get(agent_id), parcel, cause)
+
+    def _count(self, call: Call, cause: Cause) -> None:
+        """Remember who holds an open negotiation, and whom it called directly."""
+        direct = frozenset(
+            agent_id
+            for agent_id, topic in zip(call.eligible, cause.topics, strict=True)
+            if topic is None
+        )
+        self._called[call.negotiation_id] = (cause.sender, direct)
+        self._held[cause.sender.key] += 1
+        self._held[cause.sender.tenant.tag] += 1
+
+    def _uncount(self, negotiation_id: str) -> None:
+        initiator, _ = self._called.pop(negotiation_id)  # each finishes once
+        for holder in (initiator.key, initiator.tenant.tag):
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]
 
     def _relay(self, member: Member | None, parcel: Parcel, cause: Cause) -> None:
         if member is None:
             return  # it left; the engine hears of that as AgentGone
         if cause.sensitive:
-            topic = cause.topics.get(member.agent_id) if cause.topics else None
-            envelope = redacted(cause, member, topic, self._now())
+            envelope = redacted(cause, member, parcel.heard_on or None, self._now())
             parcel = msgspec.structs.replace(parcel, envelope=envelope)
         pushed = self._router.deliver(member, parcel)
         if pushed is QUEUED:
@@ -234,6 +292,7 @@ class Negotiations:
             member.stream.answer_refused(refusal.SerializeToString())
 
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
+        self._uncount(negotiation_id)
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
         self._recorder.finished(shard.table.close_record(negotiation_id), outcome)

@@ -13,7 +13,7 @@ Pure: time and jitter are arguments.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     negotiation_id: str
     repeats: bool
     """False for at most once: forgotten as soon as it was sent."""
+    heard_on: str | None = None
+    """By what the recipient consented: a topic, "" for a grant, None where none is needed."""
 
 
 class Pushed(enum.Enum):
@@ -208,9 +210,9 @@ class Outbox:
         self._drop(over)
         return over
 
-    def withhold(self, sender: str) -> list[Parcel]:
-        """Remove and return the unconfirmed messages of one sender."""
-        withheld = [parcel for parcel in self._unconfirmed.values() if parcel.sender == sender]
+    def withhold(self, unwanted: Callable[[Parcel], bool]) -> list[Parcel]:
+        """Remove and return the unconfirmed messages that are `unwanted`."""
+        withheld = [parcel for parcel in self._unconfirmed.values() if unwanted(parcel)]
         self._drop(withheld)
         return withheld
 

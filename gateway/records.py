@@ -41,7 +41,8 @@ class Recorder:
             "negotiation finished",
             negotiation_id=outcome["negotiation_id"],
             state=outcome["state"],
-            reason=outcome["reason"],
+            # The initiator's own words end a cancelled one; they are in the outcome only.
+            reason="cancelled" if outcome["state"] == "cancelled" else outcome["reason"],
             policy=outcome["policy"],
             offers=outcome["offers"],
             eligible=outcome["eligible"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gateway.members import (
@@ -19,6 +19,7 @@ from llmx.v1.agent_pb2 import Agent, Group
 from llmx.v1.consent_pb2 import Consent
 
 CONSENT_FIELDS_MAX = 64
+CONSENT_FIELD_CHARACTERS_MAX = 256
 CONSENT_ID_CHARACTERS_MAX = 128
 
 
@@ -34,11 +35,12 @@ class RegistrationLimits:
 
 
 def set_capabilities(
-    member: Member, capabilities: Iterable[str], limits: RegistrationLimits
+    member: Member, capabilities: Collection[str], limits: RegistrationLimits
 ) -> Fault | None:
     """Make `capabilities` all that the member can do."""
-    wanted = frozenset(capabilities)
-    if len(wanted) > limits.capabilities_max or not all(map(CAPABILITY.fullmatch, wanted)):
+    # Counted before anything is built of them, repeats included.
+    wanted = frozenset(capabilities) if len(capabilities) <= limits.capabilities_max else None
+    if wanted is None or not all(map(CAPABILITY.fullmatch, wanted)):
         return Fault(
             "MALFORMED_ENVELOPE",
             "the capabilities are too many, or not all names",
@@ -48,10 +50,12 @@ def set_capabilities(
     return None
 
 
-def set_topics(member: Member, topics: Iterable[str], limits: RegistrationLimits) -> Fault | None:
+def set_topics(member: Member, topics: Collection[str], limits: RegistrationLimits) -> Fault | None:
     """Make `topics` all that the member listens to."""
-    wanted = frozenset(topic.removeprefix("topic://") for topic in topics)
-    if len(wanted) > limits.topics_max or not all(map(NAME.fullmatch, wanted)):
+    wanted = None
+    if len(topics) <= limits.topics_max:
+        wanted = frozenset(topic.removeprefix("topic://") for topic in topics)
+    if wanted is None or not all(map(NAME.fullmatch, wanted)):
         return Fault(
             "INVALID_ADDRESS",
             "the topics are too many, or not all names",
@@ -74,6 +78,7 @@ def grant(member: Member, consent: Consent, limits: RegistrationLimits) -> Conse
         len(topics) > limits.topics_max
         or not all(map(NAME.fullmatch, topics))
         or len(consent.fields) > CONSENT_FIELDS_MAX
+        or any(len(field) > CONSENT_FIELD_CHARACTERS_MAX for field in consent.fields)
         or len(consent.consent_id) > CONSENT_ID_CHARACTERS_MAX
     ):
         return Fault(

@@ -54,8 +54,6 @@ class Router:
         self._metrics = metrics
         self._ttl_default = ttl_default
         self._audience_max = audience_max
-        self._failures = 0
-        self._prefix = f"{gateway_id}:{secrets.token_hex(4)}:"  # a restart repeats no id
         self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
 
     def audience(self, tenant: Tenant, sender: str, envelope: Envelope) -> Audience | Fault:
@@ -185,7 +183,6 @@ class Router:
         if sender is None:
             return
         now = self._now()
-        self._failures += 1
         payload = {
             "$schema": FAILURE_SCHEMA,
             "act": "failure",
@@ -194,7 +191,7 @@ class Router:
             "recipient": recipient,
         }
         envelope = Envelope(
-            msg_id=f"{self._prefix}{self._failures:x}",
+            msg_id=f"{self.address[10:]}:{secrets.token_hex(8)}",
             ts=iso_text(now),
             sender=self.address,
             recipients=[parcel.sender],

@@ -163,6 +163,12 @@ class LimitSettings(_Group):
         default=30.0, description="Seconds that an agent without a stream keeps its place"
     )
     negotiations_open_max: Count = Field(default=100_000, description="Negotiations open at once")
+    negotiations_open_per_tenant_max: Count = Field(
+        default=50_000, description="Negotiations that the agents of one tenant have open at once"
+    )
+    negotiations_open_per_agent_max: Count = Field(
+        default=10_000, description="Negotiations that one agent has open at once"
+    )
     negotiations_finished_max: Count = Field(
         default=20_000, description="Finished negotiations that still answer latecomers"
     )

@@ -117,6 +117,13 @@ def objection(call: Call) -> Refuse | None:
             return refuse(
                 "POLICY_INVALID", "a Vickrey auction ranks by value", "leave out the utility"
             )
+        if call.acceptance.confirm and call.max_awards > 1:
+            return refuse(
+                "POLICY_INVALID",
+                "winners of one Vickrey auction pay one price, which a winner that does not "
+                "confirm would change for the others",
+                "let winners not confirm, or award one unit",
+            )
         if call.decider == "initiator":
             return refuse(
                 "POLICY_INVALID",

@@ -13,10 +13,12 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from policy.call import Call, objection
+from msgspec.structs import replace
+
+from policy.call import Call, Terms, objection
 from policy.contract_net import State, open_call, step
 from policy.effects import Effect, Refuse
-from policy.events import DeadlinePassed, Event
+from policy.events import DeadlinePassed, Event, OfferReceived
 
 DUE_MAX = 1_024
 """How many negotiations one look at the clock yields; the next look yields more."""
@@ -73,6 +75,7 @@ class _Diary:
             self.idle += 1
             if self.idle > IDLE_EVENTS_MAX:
                 return
+            event = _slight(event)
         self.events.append((now, event))
 
 
@@ -145,7 +148,7 @@ class Table:
             self._diaries[negotiation_id].note(now, event, changed is not state)
         if changed is not state:
             self._states[negotiation_id] = changed
-            if changed.due != state.due:
+            if changed.due != state.due or (changed.is_final and not state.is_final):
                 self._enter(negotiation_id, changed)
         return effects
 
@@ -184,12 +187,12 @@ class Table:
             self._diaries.pop(negotiation_id, None)
         return record
 
-    def open_calls(self) -> Iterator[Call]:
-        """Yield the calls of the negotiations that are not over."""
+    def open_terms(self) -> Iterator[Terms]:
+        """Yield the terms of the negotiations that are not over."""
         finished = self._finished
         for negotiation_id, state in self._states.items():
             if negotiation_id not in finished:
-                yield state.terms.call
+                yield state.terms
 
     def snapshot(self) -> Snapshot:
         """Return everything as a value; finished negotiations come first, the oldest first."""
@@ -223,7 +226,7 @@ class Table:
 
     def _forget(self, negotiation_id: str) -> None:
         del self._states[negotiation_id]
-        del self._finished[negotiation_id]
+        self._finished.pop(negotiation_id, None)
         self._diaries.pop(negotiation_id, None)
 
     def _drop_stale(self) -> None:
@@ -235,6 +238,17 @@ class Table:
             if state is not None and state.due == due:
                 return
             heapq.heappop(timers)
+
+
+def _slight(event: Event) -> Event:
+    """Return an event that changed nothing with no more than its replay needs.
+
+    Anybody can send offers that do not count, each with a payload of its own.
+    """
+    if not isinstance(event, OfferReceived):
+        return event
+    kept = {"round": event.fields["round"]} if "round" in event.fields else {}
+    return replace(event, fields=kept)
 
 
 def _record(diary: _Diary) -> Record:

@@ -66,6 +66,8 @@ class Parts:
         burst: float = 1000.0,
         audience_max: int = 100,
         open_max: int = 100,
+        open_max_tenant: int = 100,
+        open_max_agent: int = 100,
         queue_max: int = 1000,
         records: Path | None = None,
     ) -> None:
@@ -88,6 +90,8 @@ class Parts:
             open_max=open_max,
             finished_max=100,
             ttl_default=120.0,
+            open_max_tenant=open_max_tenant,
+            open_max_agent=open_max_agent,
         )
         self.policies = Policies("flow/high", {})
         self.admission = Admission(

@@ -171,6 +171,7 @@ async def test_who_half_closes_is_called_no_more_and_not_waited_for(served: Serv
         served.admit(alice, call)
     bob = served.member("bob")
     assert bob.stream is None and bob.away_since == NOW and not bob.topics
+    served.exchange.upkeep(NOW, lambda: 0.0)
     served.run()
     assert served.metrics.finished == {"no_award": 1}
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
-from gateway.members import Member
-from llmx.v1.envelope_pb2 import Act, Envelope
+from gateway.members import ConsentGrant, Member
+from llmx.v1.envelope_pb2 import Act, Envelope, Scope
 from tests.support.gateway_parts import Parts, envelope, received, stream_of
 
 
@@ -131,7 +132,7 @@ def test_who_offered_hears_the_outcome_though_the_initiator_is_gone(parts: Parts
     alice, bob, _ = joined(parts)
     send(parts, bob, Act.ACT_OFFER, call(parts, alice), value=3)
     parts.members.forget(alice)
-    parts.negotiations.leave(alice)
+    parts.negotiations.leave([alice])
     parts.now += 5
     parts.run()
     assert parts.metrics.finished == {"committed": 1}
@@ -142,20 +143,26 @@ def test_when_a_called_agent_is_gone_nobody_waits_for_it(parts: Parts) -> None:
     alice, bob, carol = joined(parts)
     send(parts, bob, Act.ACT_OFFER, call(parts, alice), value=3)
     parts.members.forget(carol)
-    parts.negotiations.leave(carol)
+    parts.negotiations.leave([carol])
     parts.run()
     assert names(received(alice)) == ["offer", "inform"]
 
 
-def test_consent_that_is_revoked_ends_only_what_that_initiator_has_opened(parts: Parts) -> None:
+def test_consent_that_is_revoked_ends_only_what_came_by_it(parts: Parts) -> None:
+    """Who was called by a topic has consented by listening to it."""
     alice, bob, _ = joined(parts)
-    call(parts, alice, "agent://bob")
-    parts.negotiations.leave(bob, initiator="agent://dave")
+    bob.tenant.listen(bob, ["gpu"])
+    call(parts, alice, "topic://gpu", msg_id="by-topic")
+    direct = call(parts, alice, "agent://bob", msg_id="directly")
+    bob.consents["dave"] = ConsentGrant("dave", "agent://dave")
+    parts.negotiations.revoked(bob)
     parts.run()
     assert parts.metrics.finished == {}
-    parts.negotiations.leave(bob, initiator="agent://alice")
+    del bob.consents["all"]
+    parts.negotiations.revoked(bob)
     parts.run()
     assert parts.metrics.finished == {"no_award": 1}
+    assert received(alice)[0].negotiation_id == direct
 
 
 def test_a_call_that_cannot_reach_an_agent_does_not_wait_for_it() -> None:
@@ -245,3 +252,96 @@ def test_a_tenant_that_comes_back_hears_of_its_negotiations(parts: Parts) -> Non
     parts.now += 5
     parts.run()
     assert names(received(alice)) == ["inform"]
+
+
+def test_nobody_bids_in_a_round_of_its_own(parts: Parts) -> None:
+    """Or it could set the price that the winner of its sealed auction pays."""
+    alice, *_ = joined(parts)
+    call(parts, alice, "agent://alice", "agent://bob")
+    assert list(stream_of(alice).opened[0].eligible) == ["agent://bob"]
+    body = {"reply_within": 5}
+    alone = envelope("alice", Act.ACT_CFP, "agent://alice", msg_id="alone", body=body)
+    parts.admit(alice, alone)
+    assert stream_of(alice).codes() == ["NO_RECIPIENTS"]
+
+
+@pytest.mark.parametrize("bounds", [{"open_max_agent": 1}, {"open_max_tenant": 1}])
+def test_nobody_takes_the_room_of_others(bounds: dict[str, int]) -> None:
+    parts = Parts(**bounds)
+    alice, bob, _ = joined(parts)
+    negotiation = call(parts, alice, "agent://bob")
+    second = envelope(
+        "alice", Act.ACT_CFP, "agent://bob", msg_id="second", body={"reply_within": 5}
+    )
+    parts.admit(alice, second)
+    assert stream_of(alice).codes() == ["OVERLOADED"]
+    others = parts.join("alice", "umbrella")
+    parts.join("bob", "umbrella")
+    call(parts, others, "agent://bob")
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=3)
+    parts.admit(alice, second)
+    assert stream_of(alice).codes() == ["OVERLOADED"] and len(stream_of(alice).opened) == 2
+
+
+def test_a_call_can_be_answered_for_as_long_as_it_is_open(parts: Parts) -> None:
+    """A short time to live bounds its delivery, not the round."""
+    alice, bob, _ = joined(parts)
+    scope = Scope(ttl=Duration(nanos=1_000_000))
+    wanted = envelope(
+        "alice", Act.ACT_CFP, "agent://bob", msg_id="c", body={"reply_within": 5}, scope=scope
+    )
+    parts.admit(alice, wanted)
+    assert bob.outbox.expire(parts.now + 4.9) == []
+    assert len(bob.outbox.expire(parts.now + 5)) == 1
+
+
+def test_only_a_broken_offer_counts_as_malformed(parts: Parts) -> None:
+    """What the gateway could not judge is no fault of the agent's."""
+    alice, bob, _ = joined(parts)
+    negotiation = call(parts, alice, "agent://bob", policy="proto/low")
+    unknown = envelope(
+        "bob", Act.ACT_OFFER, msg_id="x", schema="Unheard", negotiation_id=negotiation
+    )
+    parts.admit(bob, unknown)
+    assert stream_of(bob).codes() == ["UNKNOWN_SCHEMA"] and parts.metrics.finished == {}
+    send(parts, bob, Act.ACT_OFFER, negotiation, value="dear")
+    assert parts.metrics.finished == {"no_award": 1}
+
+
+def test_an_alternating_offer_is_an_offer_with_an_end(parts: Parts) -> None:
+    alice, bob, _ = joined(parts)
+    negotiation = call(parts, alice, "agent://bob")
+    offer = {
+        "act": "offer",
+        "round": 1,
+        "terms": {"price": 3},
+        "value": 3,
+        "valid_until": "2025-08-21T18:44Z",
+        "conditions": [{"field": "terms.price", "operator": "<=", "value": 5}],
+    }
+    made = envelope(
+        "bob",
+        Act.ACT_OFFER,
+        msg_id="past",
+        schema="AlternatingOffer",
+        body=offer,
+        negotiation_id=negotiation,
+    )
+    parts.admit(bob, made)
+    assert stream_of(bob).codes() == ["OFFER_EXPIRED"], stream_of(bob).refusals
+
+
+def test_the_log_has_no_words_of_an_agent(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    alice, *_ = joined(parts)
+    negotiation = call(parts, alice, "agent://bob")
+    send(parts, alice, Act.ACT_CANCEL, negotiation, reason="my secret limit was 45")
+    written = capsys.readouterr()
+    assert parts.metrics.finished == {"cancelled": 1}
+    assert "secret" not in written.out + written.err
+
+
+def test_an_id_tells_nobody_how_much_others_negotiate(parts: Parts) -> None:
+    alice, *_ = joined(parts)
+    first, second = (call(parts, alice, "agent://bob", msg_id=f"c{n}") for n in range(2))
+    unique = [one.rpartition(".")[2].removesuffix(alice.tenant.tag) for one in (first, second)]
+    assert abs(int(unique[0], 16) - int(unique[1], 16)) > 1_000_000

@@ -128,7 +128,7 @@ class OutboxUnderChance(RuleBasedStateMachine):
     def something_rare_happens(self, sender: str, kind: str) -> None:
         if kind == "withhold":
             theirs = [one for one in self.owed if one.sender == sender]
-            assert self.outbox.withhold(sender) == theirs
+            assert self.outbox.withhold(lambda parcel: parcel.sender == sender) == theirs
             self.gone(theirs)
         elif kind == "resume":
             self.resume()

@@ -18,6 +18,10 @@ from tests.support.plays import make_call
         ({"max_awards": 65}, "POLICY_INVALID"),
         ({"policy": {"select": "vickrey"}, "utility": "value"}, "POLICY_INVALID"),
         ({"policy": {"select": "vickrey"}, "decider": "initiator"}, "POLICY_INVALID"),
+        (
+            {"policy": {"select": "vickrey", "confirm": True}, "max_awards": 2},
+            "POLICY_INVALID",
+        ),
     ],
 )
 def test_a_call_that_contradicts_itself_is_refused(fields: dict[str, object], code: str) -> None:

@@ -10,7 +10,7 @@ from policy.contract_net import Phase
 from policy.effects import Finish, Refuse
 from policy.events import DeadlinePassed, Event
 from policy.table import DUE_MAX, IDLE_EVENTS_MAX, Table, replay
-from tests.support.plays import counter, make_call, offer, refusal, words
+from tests.support.plays import cancellation, counter, make_call, offer, refusal, words
 
 
 def _call(number: int, **fields: Any) -> Call:
@@ -198,9 +198,40 @@ def test_the_record_of_a_finished_negotiation_is_closed_and_taken_away() -> None
     assert table.close_record("g.0.2") is None
 
 
-def test_the_calls_that_are_not_over_can_be_looked_through() -> None:
+def test_the_terms_that_are_not_over_can_be_looked_through() -> None:
     table = Table()
     for number in (1, 2):
         table.open(_call(number), 0)
     _finish(table, 1)
-    assert [call.negotiation_id for call in table.open_calls()] == ["g.0.2"]
+    assert [terms.call.negotiation_id for terms in table.open_terms()] == ["g.0.2"]
+
+
+def test_an_end_at_the_very_time_of_the_old_timer_is_an_end() -> None:
+    """Or the timer would look for a finished negotiation among the open ones and fail."""
+    table = Table()
+    table.open(_call(1, linger=10.0, closes_at=10.0), 0)
+    table.apply("g.0.1", cancellation(), 0)
+    state = table.state("g.0.1")
+    assert state is not None and state.due == 10 and state.is_final
+    assert (len(table), table.open_count) == (1, 0)
+    assert table.due(10) == ["g.0.1"]
+    table.apply("g.0.1", DeadlinePassed(), 10)
+    assert len(table) == 0
+
+
+def test_an_offer_that_does_not_count_leaves_no_payload_in_the_record() -> None:
+    table = Table(keep_records=True)
+    table.open(_call(1), 0)
+    heavy = {"value": 1, "text": "x" * 10_000}
+    table.apply("g.0.1", offer("eve", 1, fields=heavy), 1)
+    table.apply("g.0.1", offer("bob", 1, fields=heavy | {"round": 2}), 1)
+    table.apply("g.0.1", counter("bob"), 1)
+    record = table.record("g.0.1")
+    assert record is not None
+    assert [getattr(event, "fields", None) for _, event in record.events] == [
+        {},
+        {"round": 2},
+        None,
+    ]
+    codes = [words(effect) for effects in replay(record) for effect in effects]
+    assert codes[:2] == ["refuse eve NOT_A_PARTY", "refuse bob WRONG_STATE"]
