@@ -244,10 +244,7 @@ class Negotiations:
             cause.sender.stream.answer_opened(_opened(call, cause.msg_id))
         self._count(call, cause)
         members = cause.sender.tenant.members
-        parcel = msgspec.structs.replace(
-            _parcel(cause, call.negotiation_id),
-            expires_at=max(cause.expires_at, call.closes_at),  # while it can be answered
-        )
+        parcel = _parcel(cause, call.negotiation_id)
         for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
             if parcel.heard_on != (topic or ""):
                 parcel = msgspec.structs.replace(parcel, heard_on=topic or "")

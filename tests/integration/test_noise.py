@@ -125,8 +125,8 @@ def valid(noise: random.Random) -> dict[str, object]:
         "confirm_within": lambda: noise.choice([0.01, 20]),
     }
     names = noise.sample(sorted(choices), noise.randint(0, 5))
-    if "policy" in names:  # a Vickrey auction takes neither of the two
-        names = [name for name in names if name not in ("utility", "decider")]
+    if "policy" in names:  # a Vickrey auction takes none of the three
+        names = [name for name in names if name not in ("utility", "decider", "max_awards")]
     within = noise.choice([5, 0.02, 1e-3, 86400])
     return {"reply_within": within, **{name: choices[name]() for name in names}}
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import orjson
 import pytest
-from google.protobuf.duration_pb2 import Duration
 
 from gateway.members import ConsentGrant, Member
-from llmx.v1.envelope_pb2 import Act, Envelope, Scope
+from llmx.v1.envelope_pb2 import Act, Envelope
 from tests.support.gateway_parts import Parts, envelope, received, stream_of
 
 
@@ -281,18 +280,6 @@ def test_nobody_takes_the_room_of_others(bounds: dict[str, int]) -> None:
     send(parts, bob, Act.ACT_OFFER, negotiation, value=3)
     parts.admit(alice, second)
     assert stream_of(alice).codes() == ["OVERLOADED"] and len(stream_of(alice).opened) == 2
-
-
-def test_a_call_can_be_answered_for_as_long_as_it_is_open(parts: Parts) -> None:
-    """A short time to live bounds its delivery, not the round."""
-    alice, bob, _ = joined(parts)
-    scope = Scope(ttl=Duration(nanos=1_000_000))
-    wanted = envelope(
-        "alice", Act.ACT_CFP, "agent://bob", msg_id="c", body={"reply_within": 5}, scope=scope
-    )
-    parts.admit(alice, wanted)
-    assert bob.outbox.expire(parts.now + 4.9) == []
-    assert len(bob.outbox.expire(parts.now + 5)) == 1
 
 
 def test_only_a_broken_offer_counts_as_malformed(parts: Parts) -> None:
