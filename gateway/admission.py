@@ -128,7 +128,14 @@ class Admission:
         self, letter: Letter, judged: Awaitable[Judgement], received_at: float
     ) -> None:
         """Wait for a worker's judgement; only this sender waits with us."""
-        waiting = self._enter(letter, await judged, received_at)
+        negotiations, negotiation_id = self._negotiations, letter.negotiation_id
+        shard = negotiations.shard_of(negotiation_id, letter.sender.member.tenant)
+        held = shard is not None and shard.hold(negotiation_id, received_at)
+        try:
+            waiting = self._enter(letter, await judged, received_at)
+        finally:
+            if held and shard is not None:
+                shard.release(negotiation_id)
         if waiting is not None:
             await waiting
 

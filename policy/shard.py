@@ -7,7 +7,8 @@ caller waits for `room`, up to the socket of the agent that sends too fast.
 
 Time in a shard is the time at which the gateway received what is applied next (N-1.11): an
 offer that came before the deadline counts, however long the queue was in front of it, because
-timers fire only up to the receive time of the head of the queue.
+timers fire only up to the receive time of the head of the queue, and a deadline is held
+while an offer that came before it is still judged by a worker.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ Perform = Callable[
     ["Shard[Cause]", str, "Event | Call", "list[Effect] | None", "Cause | None"], None
 ]
 """Carries out the effects of an event; None instead of effects: no such negotiation."""
+
+HELD_LOOK_SECONDS = 0.05
+"""How often the clock is looked at while a deadline is held."""
 
 SLICE = 256
 """How many events are applied before other tasks get their turn."""
@@ -56,6 +60,8 @@ class Shard(Generic[Cause]):
         self._idle = False  # a flag is asked more cheaply than an Event, and at every post
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
+        self._held: dict[str, int] = {}
+        self._deferred: dict[str, list[tuple[float, str, Event | Call, Cause]]] = {}
         self._room = asyncio.Event()
         self._room.set()
         self.events_total = 0
@@ -90,6 +96,31 @@ class Shard(Generic[Cause]):
         self._room.clear()
         return False
 
+    def hold(self, negotiation_id: str, received_at: float) -> bool:
+        """Let no deadline pass that was to come while something received before is judged.
+
+        What comes after the deadline waits too. Tells whether there is anything to `release`:
+        not for a negotiation that is unknown or whose deadline is past.
+        """
+        state = self.table.state(negotiation_id)
+        if state is None or received_at > state.due:
+            return False
+        self._held[negotiation_id] = self._held.get(negotiation_id, 0) + 1
+        return True
+
+    def release(self, negotiation_id: str) -> None:
+        """Undo a `hold`; what was judged has been posted before, so it comes first."""
+        self._held[negotiation_id] -= 1
+        if not self._held[negotiation_id]:
+            del self._held[negotiation_id]
+            self._queue.extend(self._deferred.pop(negotiation_id, ()))
+            self._idle = False
+            self._posted.set()
+
+    def _waits(self, negotiation_id: str, received_at: float) -> bool:
+        state = self.table.state(negotiation_id)
+        return negotiation_id in self._held and state is not None and received_at > state.due
+
     async def room(self) -> None:
         """Wait until the queue is below its bound."""
         await self._room.wait()
@@ -105,7 +136,10 @@ class Shard(Generic[Cause]):
                     continue
                 due = self.table.next_deadline()
                 if due is not None and due <= self._now():
-                    continue
+                    if not self._held:
+                        await asyncio.sleep(0)
+                        continue
+                    due = self._now() + HELD_LOOK_SECONDS
                 self._posted.clear()
                 self._idle = True
                 self._set_alarm(due)
@@ -136,6 +170,8 @@ class Shard(Generic[Cause]):
     def fire_timers(self, now: float) -> None:
         """Tell every negotiation whose time has come by `now`."""
         for negotiation_id in self.table.due(now):
+            if negotiation_id in self._held:
+                continue
             event = DeadlinePassed()
             effects = self.table.apply(negotiation_id, event, now)
             self._perform(self, negotiation_id, event, effects, None)
@@ -144,6 +180,11 @@ class Shard(Generic[Cause]):
         table, queue, perform = self.table, self._queue, self._perform
         for _ in range(min(len(queue), SLICE)):
             now, negotiation_id, event, cause = queue.popleft()
+            if self._held and self._waits(negotiation_id, now):
+                self._deferred.setdefault(negotiation_id, []).append(
+                    (now, negotiation_id, event, cause)
+                )
+                continue
             if isinstance(event, Call):
                 effects: list[Effect] | None = table.open(event, now)
             else:

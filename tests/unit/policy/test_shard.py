@@ -168,6 +168,30 @@ def test_an_offer_counts_by_when_it_was_received_however_long_it_was_queued() ->
     assert [winner["agent"] for winner in finish.outcome["winners"]] == [BOB]  # type: ignore[attr-defined]
 
 
+def test_an_offer_counts_by_when_it_was_received_however_long_it_was_judged() -> None:
+    """N-1.11, for what a worker judges: the deadline waits, and so does what came after it."""
+
+    async def play(world: World) -> None:
+        world.post("n1", world.call(within=10), "a")
+        await world.until(1)
+        assert world.shard.hold("n1", 1009.9) and world.shard.hold("n1", 1010.0)
+        assert not world.shard.hold("n1", 1010.1) and not world.shard.hold("n2", 1000.0)
+        world.now += 60
+        world.post("n1", offer(CAROL), "late", at=1010.5)
+        world.post("n2", offer(CAROL), "unknown")
+        await world.until(2)  # the deadline has not passed, and the late offer waits
+        world.shard.release("n1")
+        world.post("n1", offer(BOB), "judged", at=1009.9)
+        world.shard.release("n1")
+        await world.until(4)
+
+    world = serve(play)
+    assert [cause for *_, cause in world.done] == ["a", "unknown", "judged", "late"]
+    assert world.outcomes() == ["committed"]
+    finish = next(e for *_, effects, _ in world.done for e in effects or () if type(e) is Finish)
+    assert [winner["agent"] for winner in finish.outcome["winners"]] == [BOB]  # type: ignore[attr-defined]
+
+
 def test_a_nearer_deadline_does_not_wait_for_a_farther_one() -> None:
     async def play(world: World) -> None:
         world.post("n1", world.call("n1", within=10), "a")
