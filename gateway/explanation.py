@@ -7,18 +7,25 @@ the value, so none of them is used: a sentence here is made from the schema and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 import orjson
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 
 from gateway.strict_json import join_pointer
 
 NAMES_MAX = 16
 QUOTE_CHARACTERS_MAX = 200
+ITEMS_MAX = 8
+"""How many items of each array are looked into where the time matters."""
+ERRORS_MAX = 64
+"""Among how many errors the one that matters is sought where the time matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,39 @@ _OTHER = (
 )
 
 
+def explain_briefly(
+    subject: Mapping[str, Any], native: jsonschema_rs.Validator, value: object
+) -> Finding:
+    """Return a finding about a value that `native`, the compiled `subject`, has refused.
+
+    Takes about a millisecond, whatever the value: the reference library looks into the first
+    items of each array only. If they are in order, it is the native validator's first error
+    that is told. Meant for schemas of ours, whose other keywords are all cheap.
+    """
+    found = from_reference(islice(_Brief(subject).iter_errors(value), ERRORS_MAX))
+    if found is not None:
+        return found
+    try:
+        native.validate(value)  # stops at the first error, which its iter_errors does not
+    except jsonschema_rs.ValidationError as error:
+        return from_native(error)
+    raise AssertionError("only a value that was refused is explained")
+
+
+def _first_items(
+    validator: Any, items: object, instance: object, _schema: object
+) -> Iterator[ValidationError]:
+    """Judge the first items of an array; schemas of ours have no `prefixItems`."""
+    if isinstance(instance, list):
+        for index, item in enumerate(instance[:ITEMS_MAX]):
+            yield from validator.descend(item, items, path=index)
+
+
+_Brief: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"items": _first_items}
+)
+
+
 def from_reference(errors: Iterable[ValidationError]) -> Finding | None:
     """Return the finding that matters most among the reference library's; None if none."""
     error = best_match(errors)
@@ -126,8 +166,7 @@ def from_reference(errors: Iterable[ValidationError]) -> Finding | None:
     if keyword == "additionalProperties" and isinstance(schema, Mapping):
         known = list(schema.get("properties", {}))
         if isinstance(error.instance, Mapping) and "patternProperties" not in schema:
-            path.extend(name for name in [*error.instance] if name not in known)
-            del path[len(error.absolute_path) + 1 :]
+            path.extend(islice((name for name in error.instance if name not in known), 1))
         return _unknown(path, known)
     kinds = _kinds(keyword, expected)
     if kinds:

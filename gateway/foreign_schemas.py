@@ -77,6 +77,12 @@ class ForeignSchema:
     """Pointers into payloads, sorted, to what "x-sensitive": true marks; "*" is any member."""
 
 
+TOO_LARGE = Finding(
+    "", "The schema is too large.", f"Register at most {SCHEMA_BYTES_MAX // 1024} KiB."
+)
+"""What is wrong with a text of more than SCHEMA_BYTES_MAX bytes."""
+
+
 @dataclass(slots=True)
 class _Survey:
     """What a document consists of."""
@@ -93,9 +99,7 @@ class _Survey:
 def check(text: bytes) -> ForeignSchema | Finding:
     """Return the schema, or why it is not acceptable. It may refer to shipped schemas."""
     if len(text) > SCHEMA_BYTES_MAX:
-        return _rejected(
-            "The schema is too large.", f"Register at most {SCHEMA_BYTES_MAX // 1024} KiB."
-        )
+        return TOO_LARGE
     document = parse(text, DEPTH_MAX)
     if isinstance(document, JsonFault):
         return _rejected(document.reason, document.remedy, document.pointer)

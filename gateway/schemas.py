@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema_rs
 import orjson
-from jsonschema import Draft202012Validator
 
 from gateway import foreign_schemas, shipped_schemas
 from gateway.acts import ACT_NAMES, ACTS
-from gateway.explanation import Finding, from_native, from_reference
+from gateway.explanation import Finding, explain_briefly
 from gateway.foreign_schemas import ForeignSchema
 from gateway.redaction import redact
 from gateway.refusals import Fault
@@ -57,6 +57,8 @@ class ShippedSchema:
     """By act, the schema that judges it."""
     judges: Mapping[int, Judge]
     """By act, whether a parsed payload is valid."""
+    natives: Mapping[int, jsonschema_rs.Validator]
+    """By act, the validator that `judges` asks."""
     examples: Mapping[int, str]
     """By act, a small valid payload."""
 
@@ -103,15 +105,14 @@ class SchemaRegistry:
         return judge
 
     def explain(self, schema: ShippedSchema, act: int, value: object) -> Fault:
-        """Return why a shipped schema refuses a payload; takes about a millisecond."""
+        """Return why a shipped schema refuses a payload; takes about a millisecond.
+
+        However many errors the payload has: it runs in the gateway's own loop.
+        """
         subject = schema.subjects.get(act)
         if subject is None:
             return self._wrong_act(schema, act)
-        finding = from_reference(Draft202012Validator(subject).iter_errors(value))
-        if finding is None:  # the two libraries disagree: believe the one that refused
-            error = next(shipped_schemas.native(subject).iter_errors(value), None)
-            assert error is not None, "only a payload that was refused is explained"
-            finding = from_native(error)
+        finding = explain_briefly(subject, schema.natives[act], value)
         return violation(finding, schema.examples[act])
 
     def unknown(self, schema_uri: str, act: int) -> Fault:
@@ -166,9 +167,8 @@ def invalid_json(fault: JsonFault) -> Fault:
 def _compiled(name: str) -> ShippedSchema:
     names = shipped_schemas.ACTS_OF[name]
     subjects = {ACTS[act]: shipped_schemas.subject(name, act) for act in names}
-    judges: dict[int, Judge] = {
-        act: shipped_schemas.native(subject).is_valid for act, subject in subjects.items()
-    }
+    natives = {act: shipped_schemas.native(subject) for act, subject in subjects.items()}
+    judges: dict[int, Judge] = {act: native.is_valid for act, native in natives.items()}
     examples = {
         act: min(
             (
@@ -186,5 +186,6 @@ def _compiled(name: str) -> ShippedSchema:
         shipped_schemas.text(name),
         subjects,
         judges,
+        natives,
         examples,
     )

@@ -27,7 +27,7 @@ import orjson
 
 from gateway.acts import ACT_NAMES
 from gateway.explanation import Finding
-from gateway.foreign_schemas import ForeignSchema
+from gateway.foreign_schemas import SCHEMA_BYTES_MAX, TOO_LARGE, ForeignSchema
 from gateway.refusals import Fault
 from gateway.schemas import ShippedSchema, invalid_json, rejected, violation
 from gateway.strict_json import DEPTH_MAX, JsonFault
@@ -200,7 +200,12 @@ class ValidationPool:
         return Verdict(violation(_finding(answer), answer.example))
 
     async def check_foreign(self, text: bytes) -> ForeignSchema | Fault:
-        """Return a schema that somebody wants to register, or why it is not acceptable."""
+        """Return a schema that somebody wants to register, or why it is not acceptable.
+
+        One that is too large is refused at once: what waits in the queue takes memory.
+        """
+        if len(text) > SCHEMA_BYTES_MAX:
+            return rejected(TOO_LARGE)
         frame = pack(orjson.dumps({"do": "check"}), b"", text)
         answer = await self._ask(frame, self._budget * CHECK_BUDGET_SHARE)
         if isinstance(answer, Fault):

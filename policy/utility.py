@@ -29,10 +29,11 @@ _Fields = Mapping[str, object]
 _Term = Callable[[_Fields], float]
 
 # Checked before Python's own parser sees the text: it knows strings, comments, escapes and
-# names in any script, and none of them belongs here.
+# names in any script, and none of them belongs here. Every repeat keeps what it took (`*+`), so
+# that a text is read once, not split in each of the ways that it could be.
 _TOKENS = re.compile(
-    r"(?:\s*(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])"
-    r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|<=|>=|==|!=|[-+*/(),<>]))*\s*",
+    r"(?:\s*+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+(?![\w.])"
+    r"|[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)*+|<=|>=|==|!=|[-+*/(),<>]))*+\s*+",
     re.ASCII,
 )
 

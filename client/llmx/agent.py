@@ -14,7 +14,6 @@ one negotiation run one after the other, those of different ones side by side.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +27,7 @@ from llmx.control import Control
 from llmx.dispatch import Dispatch
 from llmx.errors import Refused, SessionError
 from llmx.events import OfferMade, Outcome, RankedOffer
-from llmx.handlers import Handlers
+from llmx.handlers import Handlers, ask
 from llmx.messages import TEXT_SCHEMA, Drafts, Message, Recipients
 from llmx.negotiation import Negotiation, call_body, decide
 from llmx.session import Hooks, Session
@@ -194,7 +193,7 @@ class Agent:
         return self._hook("on_offer", offer)
 
     def on_message(self, message: Any, /) -> Any:
-        """Hear a message outside every negotiation: takes a Message."""
+        """Hear a plain message, whether or not it is about a negotiation: takes a Message."""
         return self._hook("on_message", message)
 
     def on_failure(self, message: Any, /) -> Any:
@@ -321,7 +320,8 @@ class Agent:
         try:
             if act == Act.ACT_CFP:
                 return self._contractor.called(envelope)
-            negotiation = self._negotiation_of(envelope)
+            # A plain message is no move, even when it names a negotiation or replies to a call.
+            negotiation = None if act == Act.ACT_MESSAGE else self._negotiation_of(envelope)
             if negotiation is not None and act not in (Act.ACT_ACCEPT, Act.ACT_REJECT):
                 return self._hear(negotiation, envelope)
             if act in CONTRACTOR_HEARS:
@@ -353,9 +353,7 @@ class Agent:
             return True
 
         async def work() -> None:
-            result = handler(subject)
-            if inspect.isawaitable(result):
-                await result
+            await ask(handler, subject)
 
         return self._dispatch.put(key, work)
 

@@ -21,7 +21,7 @@ from typing import Any
 from llmx.calls import Call, Offer, Refusal, Verdict
 from llmx.dispatch import Dispatch
 from llmx.errors import Refused, SessionError
-from llmx.handlers import Handlers
+from llmx.handlers import Handlers, ask, settled
 from llmx.messages import Drafts, Message, number_in, object_in, text_in
 from llmx.session import Session
 from llmx.v1.envelope_pb2 import Act, Envelope
@@ -36,6 +36,8 @@ REPAIR_CODES = frozenset(
 """What another offer can put right."""
 RETRY_CODES = frozenset(("RATE_EXCEEDED", "OVERLOADED", "VALIDATION_TIMEOUT"))
 """What waiting can put right."""
+NOT_JSON = (TypeError, ValueError, RecursionError)
+"""What writing a payload raises when the author's value is not JSON."""
 CANCELLED = {"done": True, "reason": "cancelled"}
 FAILED = "on_cfp failed in negotiation %s"
 
@@ -95,19 +97,19 @@ class Contractor:
             return self._put(call, lambda: self._answer(call, Refusal("no_handler")))
         standing = Standing(call, envelope.negotiation_id, time.monotonic())
         if inspect.iscoroutinefunction(handler) or not self._session.has_room:
-            if not self._put(call, lambda: self._ask(standing, handler)):
+            if not self._put(call, lambda: self._await(standing, ask(handler, call))):
                 return False
             self._remember(standing)
             return True
         self._remember(standing)
         try:
             answer = handler(call)  # at once, without a task
-        except Exception:  # the author's mistake is answered, not spread
+        except (Exception, asyncio.CancelledError):  # the author's mistake is not spread
             log.exception(FAILED, standing.negotiation_id)
             self._not_understood(standing)
             return True
         if inspect.isawaitable(answer):
-            self._dispatch.put(call.negotiation_id, lambda: self._await(standing, answer))
+            self._put(call, lambda: self._await(standing, answer))
         else:
             self._conclude(standing, answer)
         return True
@@ -144,19 +146,9 @@ class Contractor:
     def _put(self, call: Call, work: Callable[[], Awaitable[None]]) -> bool:
         return self._dispatch.put(call.negotiation_id, work)
 
-    async def _ask(self, standing: Standing, handler: Callable[[Call], Any]) -> None:
+    async def _await(self, standing: Standing, pending: Awaitable[Any]) -> None:
         try:
-            answer = handler(standing.call)
-        except Exception:
-            log.exception(FAILED, standing.negotiation_id)
-            await self._session.room()
-            self._not_understood(standing)
-            return
-        await self._await(standing, answer)
-
-    async def _await(self, standing: Standing, answer: Any) -> None:
-        try:
-            answer = await answer if inspect.isawaitable(answer) else answer
+            answer = await settled(pending)
         except Exception:
             log.exception(FAILED, standing.negotiation_id)
             await self._session.room()
@@ -177,7 +169,7 @@ class Contractor:
             case Offer():
                 try:
                     self._offer(standing, answer)
-                except (TypeError, ValueError):  # not JSON
+                except NOT_JSON:
                     log.exception(FAILED, standing.negotiation_id)
                     self._not_understood(standing)
             case Refusal() | None:
@@ -247,8 +239,7 @@ class Contractor:
         if error.code not in REPAIR_CODES or handler is None:
             self._give_up(standing, error)
             return
-        better = handler(error, standing.offer)
-        better = await better if inspect.isawaitable(better) else better
+        better = await ask(handler, error, standing.offer)
         if isinstance(better, Offer):
             await self._session.room()
             self._offer(standing, better)
@@ -303,8 +294,7 @@ class Contractor:
         stands: object = True
         if handler is not None:
             try:
-                stands = handler(verdict)
-                stands = await stands if inspect.isawaitable(stands) else stands
+                stands = await ask(handler, verdict)
             except Exception:
                 log.exception("on_confirm failed in negotiation %s", verdict.negotiation_id)
                 stands = False
@@ -325,8 +315,7 @@ class Contractor:
                 self._report(Act.ACT_FAILURE, {"reason": "no_handler"}, verdict)
             return
         try:
-            result = handler(verdict)
-            result = await result if inspect.isawaitable(result) else result
+            result = await ask(handler, verdict)
         except Exception as error:
             log.exception("on_award failed in negotiation %s", verdict.negotiation_id)
             if wants_report:
@@ -339,17 +328,19 @@ class Contractor:
         standing = self._by_negotiation.get(verdict.negotiation_id)
         if standing is None:
             return  # cancelled meanwhile, and that was answered
+        try:
+            self._reply(act, body, standing)
+        except NOT_JSON:
+            log.exception("on_award failed in negotiation %s", verdict.negotiation_id)
+            self._reply(Act.ACT_FAILURE, {"reason": "not_json"}, standing)
         self._forget(standing)
-        self._post(act, body, verdict.negotiation_id, verdict.call.msg_id)
 
     async def _run(self, name: str, verdict: Verdict) -> None:
         handler = self._handlers.find(name)
         if handler is None:
             return
         try:
-            result = handler(verdict)
-            if inspect.isawaitable(result):
-                await result
+            await ask(handler, verdict)
         except Exception:
             log.exception("%s failed in negotiation %s", name, verdict.negotiation_id)
 

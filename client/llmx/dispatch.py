@@ -12,6 +12,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from llmx.handlers import settled
+
 log = logging.getLogger("llmx")
 
 Work = Callable[[], Awaitable[None]]
@@ -58,8 +60,8 @@ class Dispatch:
         self._ready.append(key)
         if len(self._running) < self._running_max:
             task = self._tasks.create_task(self._serve())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            if not task.done():  # an eager task may be
+                self._running.add(task)
         return True
 
     def cancel(self) -> None:
@@ -73,18 +75,30 @@ class Dispatch:
         await self._idle.wait()
 
     async def _serve(self) -> None:
-        while self._ready:
-            key = self._ready.popleft()
-            lane = self._lanes[key]
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine that runs is in a task"
+        try:
+            while self._ready:
+                await self._serve_lane(self._ready.popleft())
+        finally:
+            # Not in a done-callback: that comes later, and a `put` in between would count
+            # on a task that looks for work no more.
+            self._running.discard(task)
+            if not self._lanes:
+                self._idle.set()
+
+    async def _serve_lane(self, key: str) -> None:
+        lane = self._lanes[key]
+        try:
             while lane:
                 self._waiting -= 1
                 await self._run(key, lane.popleft())
+        finally:
             del self._lanes[key]
-        if not self._lanes:
-            self._idle.set()
+            self._waiting -= len(lane)  # what a cancelled task leaves undone
 
     async def _run(self, key: str, work: Work) -> None:
         try:
-            await work()
+            await settled(work())
         except Exception:  # a handler's mistake must not end the session
             log.exception("a handler failed for %s", key)

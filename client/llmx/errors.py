@@ -4,6 +4,7 @@
     ├── Refused                a gateway did not take a message; the session lives on
     ├── NegotiationLost        a negotiation has no outcome: the session ended before it
     ├── ControlError           the control service said no
+    ├── HandlerCancelled       a handler raised CancelledError and nobody had cancelled it
     └── SessionError           the session is over, or could not be opened
         ├── Unauthenticated    the token is missing, wrong or expired
         ├── NotAllowed         the token is good, and does not allow this
@@ -78,6 +79,13 @@ class ControlError(LlmxError):
         self.status = status
         self.detail = detail
         super().__init__(f"{status}: {detail}")
+
+
+class HandlerCancelled(LlmxError):
+    """A handler raised CancelledError, and nobody had cancelled it.
+
+    It never reaches the author: it is logged, and answered like any failure of a handler.
+    """
 
 
 class SessionError(LlmxError):

@@ -240,6 +240,10 @@ class Negotiation:
         return True
 
     def _informed(self, message: Message) -> None:
+        """Hear a gateway's word; what anybody else informs of is a report, never the outcome."""
+        if not message.sender.startswith("gateway://"):
+            self._reported(message)
+            return
         outcome = object_in(message.body, "outcome")
         if text_in(outcome, "state") in FINAL_STATES:
             if self.outcome is None:
@@ -248,17 +252,17 @@ class Negotiation:
             return
         shown = outcome or object_in(message.body, "result") or message.body
         ranking = shown.get("ranking")
-        if isinstance(ranking, list) and message.sender.startswith("gateway://"):
+        if isinstance(ranking, list):
             self._tell(Ranked(ranked_offers(ranking), message.body))
             return
-        if message.sender.startswith("gateway://"):
-            # The gateway names the winners that did not report.
-            reason = text_in(message.body, "reason")
-            for agent in text_in(message.body, "detail").split(", "):
-                if agent.startswith("agent://"):
-                    self._reports.setdefault(agent, Report(agent, False, None, reason))
-            self._news.set()
-            return
+        # The gateway names the winners that did not report.
+        reason = text_in(message.body, "reason")
+        for agent in text_in(message.body, "detail").split(", "):
+            if agent.startswith("agent://"):
+                self._reports.setdefault(agent, Report(agent, False, None, reason))
+        self._news.set()
+
+    def _reported(self, message: Message) -> None:
         succeeded = message.envelope.act == Act.ACT_INFORM and message.body.get("done") is not False
         self._reports[message.sender] = Report(
             message.sender, succeeded, message.body.get("result"), text_in(message.body, "reason")

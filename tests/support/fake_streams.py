@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -228,7 +229,8 @@ class Served(Parts):
             audience="llmx",
             issuer="llmx",
             development_secret=SECRET,
-            revocations=None if revoked is None else Revocations(revoked),
+            # Seconds pass between any two looks.
+            revocations=None if revoked is None else Revocations(revoked, count().__next__),
         )
         registration = RegistrationLimits(
             capabilities_max=2, topics_max=2, consents_max=2, group_members_max=2, groups_max=2

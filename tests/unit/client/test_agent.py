@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act, Envelope
 from tests.support.tiny_gateway import TinyGateway
 from tests.unit.client.conftest import AgentMaker
+
+CFP: dict[str, Any] = {"task": {"gpus": 4}, "reply_within": 5}
 
 
 async def test_two_agents_of_ten_lines_negotiate():
@@ -131,3 +134,37 @@ async def test_a_strategy_answers_and_learns(agent: AgentMaker):
                 await gateway.until(lambda: not gateway.members["agent://bob"].unacked)
                 await bob._dispatch.idle()
     assert winners == [("agent://carol", 35)] * 2 + [("agent://bob", 30)]
+
+
+@pytest.mark.parametrize("names", ["the call", "the negotiation"])
+async def test_a_plain_message_about_a_negotiation_is_heard_as_a_message(
+    agent: AgentMaker, names: str
+):
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        alice = agent("alice", gateway.address)
+        heard: list[tuple[str, str]] = []
+        gate = asyncio.Event()
+
+        @bob.on_cfp
+        async def think(call: llmx.Call) -> None:
+            await gate.wait()
+
+        @alice.on_message
+        def note(message: llmx.Message) -> None:
+            heard.append((message.sender, message.body["text"]))
+
+        async with bob, alice, alice.negotiate(CFP, to="topic://gpu") as n:
+            question = Envelope(
+                msg_id="q",
+                sender="agent://bob",
+                act=Act.ACT_MESSAGE,
+                negotiation_id=n.negotiation_id if names == "the negotiation" else "",
+                in_reply_to=n.call.msg_id if names == "the call" else "",
+                payload=b'{"text":"which GPUs?"}',
+            )
+            gateway.deliver("agent://alice", question)
+            await gateway.until(lambda: gateway.acked["q"] == 1)
+            await alice._dispatch.idle()
+            gate.set()
+    assert heard == [("agent://bob", "which GPUs?")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -68,6 +69,47 @@ async def test_a_handler_that_raises_answers_not_understood_and_is_logged(
     assert (outcome.state, again.state) == ("no_award", "no_award")
     assert len(sent(gateway, Act.ACT_NOT_UNDERSTOOD)) == 4
     assert outcome.negotiation_id in caplog.text
+
+
+async def test_a_handler_that_is_cancelled_by_nobody_answers_not_understood(agent: AgentMaker):
+    async with TinyGateway() as gateway:
+        bob, carol = (agent(name, gateway.address, topics=["gpu"]) for name in ("bob", "carol"))
+
+        @bob.on_cfp
+        async def broken(call: llmx.Call) -> llmx.Offer:
+            raise asyncio.CancelledError
+
+        @carol.on_cfp
+        def broken_at_once(call: llmx.Call) -> llmx.Offer:
+            raise asyncio.CancelledError
+
+        async with bob, carol, agent("alice", gateway.address) as alice:
+            outcome = await alice.call(GPU, to="topic://gpu")
+            again = await alice.call(GPU, to="topic://gpu")  # the sessions live on
+    assert (outcome.state, again.state) == ("no_award", "no_award")
+    assert len(sent(gateway, Act.ACT_NOT_UNDERSTOOD)) == 4
+
+
+async def test_work_that_is_cancelled_by_nobody_is_reported_as_a_failure(agent: AgentMaker):
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        bob.on_cfp(lambda call: call.offer(1))
+
+        @bob.on_award
+        async def work(verdict: llmx.Verdict) -> None:
+            raise asyncio.CancelledError
+
+        async with (
+            bob,
+            agent("alice", gateway.address) as alice,
+            alice.negotiate(GPU | {"report_within": 1}, to="topic://gpu") as n,
+        ):
+            async for _ in n:
+                pass
+            reports = await n.reports()
+    assert [(report.succeeded, report.reason) for report in reports] == [
+        (False, "HandlerCancelled")
+    ]
 
 
 @pytest.mark.parametrize("answer", [40, {"value": 40}])
@@ -138,6 +180,28 @@ async def test_work_is_reported_when_the_call_asks_for_it(agent: AgentMaker):
         (False, None),
     ]
     assert reports[1].reason == "RuntimeError"
+
+
+@pytest.mark.parametrize("result", [datetime.now(UTC), float("nan"), {1, 2}])
+async def test_a_result_that_is_not_json_is_reported_as_a_failure(
+    agent: AgentMaker, result: object, caplog: pytest.LogCaptureFixture
+):
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        bob.on_cfp(lambda call: call.offer(1))
+        bob.on_award(lambda verdict: result)
+        with caplog.at_level(logging.ERROR, "llmx"):
+            async with (
+                bob,
+                agent("alice", gateway.address) as alice,
+                alice.negotiate(GPU | {"report_within": 1}, to="topic://gpu") as n,
+            ):
+                async for _ in n:
+                    pass
+                reports = await n.reports()
+                assert len(bob._contractor) == 0
+    assert [(report.succeeded, report.reason) for report in reports] == [(False, "not_json")]
+    assert n.negotiation_id in caplog.text
 
 
 async def test_a_winner_that_cannot_work_says_so_instead_of_nothing(agent: AgentMaker):

@@ -98,3 +98,89 @@ async def test_work_that_fails_is_logged_with_its_negotiation_and_the_rest_goes_
             await dispatch.idle()
     assert "gw.0.17" in caplog.text
     assert notes == ["next begins", "next ends"]
+
+
+async def test_work_that_comes_as_the_last_task_ends_is_served():
+    """A task that has nothing left to serve is no reason not to start another."""
+    begun, gate, served = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        begun.set()
+        await gate.wait()
+
+    async def second() -> None:
+        served.set()
+
+    dispatch = Dispatch(running_max=1, waiting_max=8)
+    async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+        dispatch.start(tasks)
+        dispatch.put("a", first)
+        await begun.wait()
+        gate.set()
+        # Runs between the task's last step and its done-callbacks.
+        asyncio.get_running_loop().call_soon(dispatch.put, "b", second)
+        await served.wait()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_work_that_failed(
+    caplog: pytest.LogCaptureFixture,
+):
+    notes: list[str] = []
+    gate = asyncio.Event()
+    gate.set()
+
+    async def broken() -> None:
+        raise asyncio.CancelledError
+
+    dispatch = Dispatch(running_max=4, waiting_max=8)
+    with caplog.at_level(logging.ERROR, "llmx"):
+        async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+            dispatch.start(tasks)
+            dispatch.put("gw.0.17", broken)
+            dispatch.put("gw.0.17", noting(notes, "next", gate))
+            await dispatch.idle()
+            dispatch.put("gw.0.17", noting(notes, "later", gate))
+            await dispatch.idle()
+    assert "gw.0.17" in caplog.text
+    assert notes == ["next begins", "next ends", "later begins", "later ends"]
+
+
+async def test_work_that_cancels_its_own_task_does_not_close_its_negotiation():
+    notes: list[str] = []
+    gate = asyncio.Event()
+    gate.set()
+    ending = asyncio.Event()
+
+    async def leave() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda done: ending.set())
+        task.cancel()
+        await asyncio.Event().wait()
+
+    dispatch = Dispatch(running_max=1, waiting_max=2)
+    async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+        dispatch.start(tasks)
+        dispatch.put("gw.0.17", leave)
+        dispatch.put("gw.0.17", noting(notes, "lost", gate))
+        await ending.wait()
+        dispatch.put("gw.0.17", noting(notes, "later", gate))
+        await dispatch.idle()
+        assert dispatch.has_room
+    assert notes == ["later begins", "later ends"]
+
+
+async def test_cancelling_ends_the_work_that_runs():
+    begun = asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    dispatch = Dispatch(running_max=1, waiting_max=8)
+    async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+        dispatch.start(tasks)
+        dispatch.put("a", endless)
+        await begun.wait()
+        dispatch.cancel()
+    assert not dispatch.put("a", endless)

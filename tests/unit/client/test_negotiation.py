@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 import pytest
 
 import llmx
 from llmx import strategies
-from llmx.v1.envelope_pb2 import Act
+from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 from tests.support.tiny_gateway import TinyGateway
 from tests.unit.client.conftest import AgentMaker
@@ -184,3 +185,61 @@ async def test_offers_are_told_to_the_hook_too(agent: AgentMaker):
             await alice.call(GPU, to="topic://gpu")
             await alice._dispatch.idle()
     assert heard == [40]
+
+
+def claim(n: llmx.Negotiation, sender: str) -> Envelope:
+    """Return somebody's word that the negotiation is over and that it has won."""
+    outcome = {"state": "committed", "winners": [{"agent": sender, "offer_id": "o", "value": 1}]}
+    return Envelope(
+        msg_id=f"claim-of-{sender}",
+        sender=sender,
+        act=Act.ACT_INFORM,
+        negotiation_id=n.negotiation_id,
+        payload=json.dumps({"outcome": outcome, "result": "L-17"}).encode(),
+    )
+
+
+async def test_only_a_gateway_is_believed_when_it_tells_the_outcome(agent: AgentMaker):
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        gate = asyncio.Event()
+
+        @bob.on_cfp
+        async def quote(call: llmx.Call) -> llmx.Offer:
+            await gate.wait()
+            return call.offer(40)
+
+        async with (
+            bob,
+            agent("alice", gateway.address) as alice,
+            alice.negotiate(GPU, to="topic://gpu") as n,
+        ):
+            letter = claim(n, "agent://mallory")
+            gateway.deliver("agent://alice", letter)
+            await gateway.until(lambda: gateway.acked[letter.msg_id] == 1)
+            assert n.outcome is None
+            gate.set()
+            events = [event async for event in n]
+    assert [type(event).__name__ for event in events] == ["Opened", "OfferMade", "Outcome"]
+    assert n.outcome is not None and n.outcome.winner is not None
+    assert n.outcome.winner.agent == "agent://bob"
+
+
+async def test_a_report_that_looks_like_an_outcome_is_a_report(agent: AgentMaker):
+    async with (
+        TinyGateway() as gateway,
+        bidder(agent, "bob", gateway, 40),
+        agent("alice", gateway.address) as alice,
+        alice.negotiate(GPU, to="topic://gpu") as n,
+    ):
+        async for _ in n:
+            pass
+        told = n.outcome
+        letter = claim(n, "agent://bob")
+        gateway.deliver("agent://alice", letter)
+        await gateway.until(lambda: gateway.acked[letter.msg_id] == 1)
+        reports = await n.reports()
+        assert n.outcome is told
+    assert [(report.agent, report.succeeded, report.result) for report in reports] == [
+        ("agent://bob", True, "L-17")
+    ]

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from itertools import count
 from pathlib import Path
 
 import jwt
@@ -251,7 +252,8 @@ def test_a_revoked_token_counts_no_longer_from_the_moment_the_file_says_so(
 ) -> None:
     file = tmp_path / "revoked"
     file.write_text("# nobody yet\n")
-    authenticator = _authenticator(issuer, revocations=Revocations(file))
+    every_second = count().__next__
+    authenticator = _authenticator(issuer, revocations=Revocations(file, every_second))
     identity = _verify(authenticator, issuer.token("EdDSA"))
     assert isinstance(identity, Identity)
     assert authenticator.still_good(identity, NOW) is None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 import orjson
 import pytest
@@ -162,6 +165,84 @@ def test_a_missing_member_is_named() -> None:
     assert orjson.loads(fault.example) == {"$schema": NEGOTIATION, "value": 42.5}
 
 
+CALLS_MAX = 20_000
+"""How many calls an explanation may make; some 2 ms. One of an ordinary mistake makes 500."""
+WRONG: list[Any] = [{}, [], 0, "", None, -1, "x" * 100]
+LARGE: list[Any] = [
+    [{}] * 2_600,
+    [0] * 3_900,
+    {f"{n:x}": 0 for n in range(1_000)},
+    "x" * 7_900,
+    orjson.loads("[" * 60 + "]" * 60),
+]
+
+
+def calls_of_explaining(name: str, act: int, value: Any) -> int:
+    schema = REGISTRY.shipped[schema_id(name)]
+    assert not schema.judges[act](value)
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _about: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        REGISTRY.explain(schema, act, value)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def filled(schema: Any, root: Any, wrong: Any) -> Any:
+    """Return a value that has every member and item that a schema knows, each of them wrong."""
+    if "$ref" in schema:
+        return filled(root["$defs"][schema["$ref"].rpartition("/")[2]], root, wrong)
+    if "properties" in schema:
+        return {name: filled(part, root, wrong) for name, part in schema["properties"].items()}
+    if "items" in schema:
+        return [filled(schema["items"], root, wrong)] * 20
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "act"), [(s.name, act) for s in REGISTRY.shipped.values() for act in s.subjects]
+)
+def test_an_explanation_is_cheap_however_much_is_wrong(name: str, act: int) -> None:
+    schema = REGISTRY.shipped[schema_id(name)]
+    subject, example = schema.subjects[act], orjson.loads(schema.examples[act])
+    values = [filled(subject, subject, wrong) for wrong in WRONG]
+    for large in LARGE:
+        values += [example | {member: large} for member in subject["properties"]]
+        values += [example | large] if isinstance(large, dict) else []
+    bad = [value for value in values if not schema.judges[act](value)]
+    assert len(bad) > len(WRONG)
+    for value in bad:
+        assert calls_of_explaining(name, act, value) < CALLS_MAX
+
+
+@pytest.mark.parametrize("member", ["winners", "ranking"])
+@pytest.mark.parametrize("item", [{}, 0])
+def test_thousands_of_bad_items_are_explained_cheaply(member: str, item: object) -> None:
+    outcome = orjson.loads(REGISTRY.shipped[schema_id("Outcome")].examples[ACTS["inform"]])
+    outcome["outcome"][member] = [item] * 2_600
+    assert calls_of_explaining("Outcome", ACTS["inform"], outcome) < CALLS_MAX
+    schema = REGISTRY.shipped[schema_id("Outcome")]
+    assert member in REGISTRY.explain(schema, ACTS["inform"], outcome).pointer
+
+
+@pytest.mark.parametrize(("place", "count"), [(0, 1), (7, 60), (8, 60), (59, 60)])
+def test_a_bad_item_is_found_wherever_it_stands_in_an_array(place: int, count: int) -> None:
+    schema = REGISTRY.shipped[schema_id("Outcome")]
+    payload = orjson.loads(schema.examples[ACTS["inform"]])
+    winners = [{"agent": "agent://bob", "offer_id": "offer-7"} for _ in range(count)]
+    payload["outcome"]["winners"] = winners
+    del winners[place]["offer_id"]
+    fault = REGISTRY.explain(schema, ACTS["inform"], payload)
+    assert fault.pointer == f"/payload/outcome/winners/{place}"
+    assert "offer_id" in fault.remedy
+
+
 def test_a_fault_of_the_text_points_into_the_message() -> None:
     fault = invalid_json(JsonFault("/a", "why", "what"))
     assert (fault.code, fault.pointer) == ("INVALID_JSON", "/payload/a")
@@ -198,19 +279,18 @@ def random_negotiation(chance: random.Random) -> list[Effect]:
     for number in range(25):
         sender, msg_id = chance.choice(contractors), f"m{number}"
         offer_id = f"m{chance.randrange(number + 1)}"
-        event: events.Event = chance.choice(
-            [
-                events.OfferReceived(sender, msg_id, chance.random(), {"value": 1.0}),
-                events.RefusalReceived(sender, msg_id),
-                events.AcceptReceived(call.initiator, msg_id, offer_id),
-                events.RejectReceived(call.initiator, msg_id, offer_id),
-                events.ConfirmReceived(sender, msg_id, offer_id),
-                events.ReportReceived(sender, msg_id, chance.choice([True, False])),
-                events.CancelReceived(chance.choice([sender, call.initiator]), msg_id),
-                events.AgentGone(sender),
-                events.DeadlinePassed(),
-            ]
-        )
+        possible: list[events.Event] = [
+            events.OfferReceived(sender, msg_id, chance.random(), {"value": 1.0}),
+            events.RefusalReceived(sender, msg_id),
+            events.AcceptReceived(call.initiator, msg_id, offer_id),
+            events.RejectReceived(call.initiator, msg_id, offer_id),
+            events.ConfirmReceived(sender, msg_id, offer_id),
+            events.ReportReceived(sender, msg_id, chance.choice([True, False])),
+            events.CancelReceived(chance.choice([sender, call.initiator]), msg_id),
+            events.AgentGone(sender),
+            events.DeadlinePassed(),
+        ]
+        event = chance.choice(possible)
         if isinstance(event, events.DeadlinePassed) and state.due is not None:
             now = max(now, state.due)
         state, more = step(state, event, now)

@@ -15,6 +15,9 @@ import orjson
 import pytest
 import uvloop
 
+from gateway.foreign_schemas import SCHEMA_BYTES_MAX
+from gateway.refusals import Fault
+from gateway.schemas import check_foreign
 from gateway.workers import Task, ValidationPool
 from tests.support.worker_scenes import (
     GENEROUS,
@@ -92,6 +95,23 @@ def test_sensitive_fields_are_reported_at_registration() -> None:
         assert (await registered(pool)).sensitive == ()
 
     play(scene)
+
+
+def test_a_schema_that_is_too_large_is_refused_before_it_waits_in_the_queue() -> None:
+    """What reaches a pool that has not started is answered STOPPING."""
+
+    async def scene() -> None:
+        pool = ValidationPool()
+        large = b" " * (SCHEMA_BYTES_MAX + 1)
+        refused = await pool.check_foreign(large)
+        assert isinstance(refused, Fault)
+        assert refused.code == "SCHEMA_REJECTED"
+        assert refused == check_foreign(large)
+        waiting = await pool.check_foreign(large[1:])
+        assert isinstance(waiting, Fault)
+        assert waiting.code == "STOPPING"
+
+    asyncio.run(scene())
 
 
 def test_a_worker_that_overruns_is_killed_and_replaced() -> None:

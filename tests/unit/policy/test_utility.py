@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 import string
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.utility import NODES_MAX, UtilityError, compile_utility
+from policy.utility import LENGTH_MAX, NODES_MAX, UtilityError, compile_utility
 
 OFFER: dict[str, object] = {
     "value": 30,
@@ -106,6 +107,48 @@ def test_everything_else_is_refused_with_a_remedy(text: str) -> None:
         compile_utility(text)
     assert caught.value.reason and caught.value.remedy
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def seconds(text: str) -> float:
+    """Return the shortest of a few times that refusing a text takes."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        with pytest.raises(UtilityError, match="signs"):
+            compile_utility(text)
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a",
+        "1",
+        "_",
+        "a.",
+        "a1",
+        "a.b",
+        "1.5",
+        "1e5",
+        ".5",
+        "a.1",
+        "a ",
+        " ",
+        "\n",
+        "1 ",
+        "a+",
+        "<=",
+    ],
+)
+def test_a_text_that_is_no_expression_is_refused_in_time_linear_in_its_length(part: str) -> None:
+    def refused(length: int) -> float:
+        return seconds((part * length)[: length - 1] + "!")
+
+    # Reading it in every way that it could be split takes 2**10 times as long.
+    assert refused(21) < 50 * refused(11)
+    assert refused(LENGTH_MAX) < 50 * refused(LENGTH_MAX // 16)
 
 
 @given(st.text(string.ascii_letters + string.digits + " .+-*/(),<>=!_'\"[]{}:@\n", max_size=60))
