@@ -117,7 +117,10 @@ class Exchange:
     async def _serve(self, context: Context) -> None:
         """Serve one stream from its Hello to its end."""
         identity = await self.authenticate(context)
-        await context.send_initial_metadata(())
+        try:
+            await context.send_initial_metadata(())
+        except grpc.aio.BaseError:
+            return  # the call broke while its token was looked at
         hello = await self._hello(context)
         # Others may have come while this one was waited for.
         await self._check_room(context, len(self.sessions) < self._limits.sessions_max)

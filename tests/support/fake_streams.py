@@ -143,6 +143,8 @@ class FakeStream:
         return tuple(self.metadata) or None
 
     async def send_initial_metadata(self, metadata: tuple[()]) -> None:
+        if self.is_broken:
+            raise grpc.aio.InternalError("the call has ended")
         self.is_answered = True
 
     def set_code(self, code: grpc.StatusCode) -> None:

@@ -98,6 +98,15 @@ async def test_the_first_frame_must_be_a_hello(served: Served, first: str) -> No
 
 
 @played
+async def test_a_call_that_breaks_before_its_hello_is_over_without_a_word(served: Served) -> None:
+    """Its exception would be logged as an error of ours."""
+    stream = served.stream("bob")
+    stream.is_broken = True
+    await served.exchange.handle(None, stream)  # type: ignore[arg-type]
+    assert served.members.count == 0 and not served.exchange.sessions
+
+
+@played
 async def test_a_hello_that_does_not_come_is_not_waited_for(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
