@@ -137,7 +137,12 @@ class Authenticator:
         a key that is not known yet.
         """
         if not token:
-            return AuthFault("missing", "there is no token", "send `authorization: Bearer <JWT>`")
+            return AuthFault(
+                "missing",
+                "there is no token",
+                "send `authorization: Bearer <JWT>`; llmx takes it from LLMX_TOKEN, and for "
+                "development `llmx token agent://NAME` makes one",
+            )
         if len(token) > TOKEN_BYTES_MAX:
             return AuthFault(
                 "malformed", f"the token is over {TOKEN_BYTES_MAX} bytes", "leave claims out of it"

@@ -199,7 +199,8 @@ class Exchange:
         if hello.agent_id and hello.agent_id != identity.agent_id:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED,
-                f"the token names {identity.agent_id}, the Hello {hello.agent_id[:256]}",
+                f"the token names {identity.agent_id}, the Hello {hello.agent_id[:256]}; "
+                "connect as the agent that the token names",
             )
         member = self._members.join(identity.tenant, identity.agent_id, self._now())
         if member is None:

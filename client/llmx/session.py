@@ -222,7 +222,10 @@ class Session:
         self._last_trouble = ending.goodbye or ending.detail or ending.code.name
         if self._closing.is_set():
             return
-        log.info("%s: %s, again in %.2f s", self.gateway, self._last_trouble, seconds)
+        # To lose a gateway is news to the author; the rest is patience.
+        is_news = failures <= 1 and self.welcome is not None
+        level = logging.WARNING if is_news else logging.INFO
+        log.log(level, "%s: %s, again in %.2f s", self.gateway, self._last_trouble, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()

@@ -83,7 +83,8 @@ class Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, if it is one that the command has not written itself."""
-        if record.levelno == logging.INFO and not self._is_news(record.msg):
+        is_news = self._is_news(record.msg)
+        if record.levelno == logging.INFO and not is_news:
             return
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:

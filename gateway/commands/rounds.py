@@ -138,7 +138,10 @@ class Round:
     def faults(self) -> list[str]:
         """Return what is not as the rules promise, as sentences; nothing when all is well."""
         if self.refused is not None:
-            return [f"the call was refused: {self.refused.get('code')}"]
+            refusal = self.refused
+            words = "; ".join(filter(None, (refusal.get("reason"), refusal.get("remedy"))))
+            where = f"{refusal.get('code')} at {refusal.get('pointer')}"
+            return [f"the call was refused: {where}: {words}"]
         if self.state not in FINAL_STATES:
             return ["no outcome was heard"]
         found = [f"{agent} heard a second verdict" for agent in self.repeated]

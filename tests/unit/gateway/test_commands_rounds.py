@@ -141,9 +141,13 @@ def test_a_round_without_an_outcome_is_a_fault():
 
 def test_a_call_that_was_refused_is_a_fault_and_over():
     refused = {"event": "refused", "at": 1.0, "code": "POLICY_INVALID", "pointer": "/payload"}
+    refused |= {"reason": "no profile has this name", "remedy": "use one of high, low"}
     played = heard(refused)
     assert played.is_settled
-    assert played.faults() == ["the call was refused: POLICY_INVALID"]
+    assert played.faults() == [
+        "the call was refused: POLICY_INVALID at /payload: no profile has this name; "
+        + "use one of high, low"
+    ]
 
 
 def test_an_offer_in_words_is_no_bid_until_it_is_mended():
