@@ -146,7 +146,7 @@ def test_a_call_that_was_refused_is_a_fault_and_over():
     assert played.is_settled
     assert played.faults() == [
         "the call was refused: POLICY_INVALID at /payload: no profile has this name; "
-        + "use one of high, low"
+        "use one of high, low"
     ]
 
 
