@@ -120,7 +120,9 @@ class Exchange:
         try:
             await context.send_initial_metadata(())
         except grpc.aio.BaseError:
-            return  # the call broke while its token was looked at
+            # The call broke while its token was looked at. To return would make grpc send a
+            # status, and the metadata with it once more; a cancelled call is let go.
+            raise asyncio.CancelledError from None
         hello = await self._hello(context)
         # Others may have come while this one was waited for.
         await self._check_room(context, len(self.sessions) < self._limits.sessions_max)

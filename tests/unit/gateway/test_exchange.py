@@ -102,7 +102,8 @@ async def test_a_call_that_breaks_before_its_hello_is_over_without_a_word(served
     """Its exception would be logged as an error of ours."""
     stream = served.stream("bob")
     stream.is_broken = True
-    await served.exchange.handle(None, stream)  # type: ignore[arg-type]
+    with pytest.raises(asyncio.CancelledError):
+        await served.exchange.handle(None, stream)  # type: ignore[arg-type]
     assert served.members.count == 0 and not served.exchange.sessions
 
 
