@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf.message import DecodeError
 
 from gateway.admission import Admission
@@ -31,8 +30,6 @@ from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
 from llmx.v1.exchange_service_pb2 import Goodbye, TokenRenewed
 from llmx.wire.v1.frame_pb2 import RequestFrame, ResponseFrame
-
-log = structlog.get_logger("llmx.session")
 
 ADMIT_SLICE = 64
 """Envelopes of one frame that are admitted before other streams get their turn."""

@@ -213,3 +213,35 @@ async def test_a_gateway_that_is_full_says_so(served: Served, bob: Caller) -> No
     for number in range(1000):
         served.members.join("acme", f"agent://a{number}", NOW)
     assert await bob.refused("ListAgents") is FULL
+
+
+@played
+async def test_a_request_is_sized_before_it_is_read(served: Served) -> None:
+    """Or a list of millions would be read on the loop that serves everybody."""
+    handler = served.control.handlers()["RegisterAgent"]
+    small = messages.RegisterAgentRequest(capabilities=["propose"])
+    assert handler.request_deserializer(small.SerializeToString()) == small
+    large = messages.RegisterAgentRequest(capabilities=["x" * 100] * 3_000)
+    assert handler.request_deserializer(large.SerializeToString()) is None
+    with pytest.raises(Aborted) as ended:
+        await handler.unary_unary(None, FakeStream(served.token("bob")))
+    assert ended.value.code is FULL
+    assert served.members.count == 0
+
+
+@played
+async def test_control_calls_cost_what_messages_cost(served: Served, bob: Caller) -> None:
+    while not (wait := served.members.join("acme", "agent://bob", NOW).bucket.take(NOW)):  # type: ignore[union-attr]
+        pass
+    assert wait > 0
+    assert await bob.refused("ListAgents") is FULL
+
+
+@pytest.mark.parametrize("characters", [256, 257])
+@played
+async def test_the_fields_of_a_grant_are_bounded(bob: Caller, characters: int) -> None:
+    consent = Consent(grantee="*", fields=["/" + "x" * (characters - 1)])
+    if characters > 256:
+        assert await bob.refused("GrantConsent", consent=consent) is INVALID
+    else:
+        assert (await bob.call("GrantConsent", consent=consent)).consent.fields == consent.fields

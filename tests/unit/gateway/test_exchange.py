@@ -308,3 +308,11 @@ async def test_confirmations_and_upkeep_come_by_themselves(
             assert (await bob.heard()).goodbye.reason == "token_expired"
         for task in serving:
             task.cancel()
+
+
+@played
+async def test_a_hello_is_sized_before_it_is_read(served: Served) -> None:
+    stream = served.stream("bob")
+    stream.send(hello=Hello(topics=["x" * 100] * 3_000))
+    assert (await aborted(served, stream)).code is grpc.StatusCode.INVALID_ARGUMENT
+    assert served.members.count == 0
