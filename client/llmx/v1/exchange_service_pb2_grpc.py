@@ -52,22 +52,42 @@ class ExchangeServiceServicer:
         The token goes into the metadata: `authorization: Bearer <JWT>`. The gateway answers a
         good one with its initial metadata at once; a library that hides the status of a call it
         still writes to should wait for those. The first request is a Hello, the first response
-        a Welcome. After that both sides send Batches whenever they
-        have something, as much of it in one frame as is there. Every frame is numbered from 1
-        in each direction and bears the number of the last frame that was received and handled.
-        A gateway that confirms a frame has admitted or refused every envelope in it. After a
-        reconnect the agent sends again what was not confirmed; the msg_id makes that harmless.
-        The gateway sends again what was not acknowledged. Frames are not compressed: a gateway
-        ends a call that sends compressed ones.
+        a Welcome; both bear the number 0. After that both sides send Batches whenever they
+        have something, as much of it in one frame as is there.
 
-        An agent that leaves for good half-closes the call: it hears no more calls, and nobody
-        waits for its answers. One that merely loses its connection keeps its place for a grace.
+        A session outlives its stream. Its frames are numbered from 1 in each direction, without
+        gap, and bear the number of the last frame that was received and handled. A gateway that
+        confirms a frame has admitted or refused every envelope in it; it keeps its own answers
+        (refusals, opened, receipts) until the agent confirms the frame they came in. A frame that
+        was handled before is ignored; one that leaves a gap ends the stream. A frame without
+        content bears the number 0: it only confirms, or shows that its sender is alive, and is
+        not confirmed itself. An agent that has received 16 frames and sent none since sends one.
+
+        To resume, the Hello bears the resume_token of the last Welcome and, as its
+        confirmed_number, the last frame received. When the Welcome says `resumed`, its
+        confirmed_number is the last frame that the gateway handled. Both sides go on counting from
+        there, and send again what was in later frames, under new numbers if they like; nothing else
+        is repeated. Otherwise (the grace is over, or it is another gateway) a new session begins at
+        1: the agent sends again what was not confirmed, the msg_id makes that harmless, and the
+        gateway sends what waits in the mailbox.
+
+        A message stays owed until its msg_id is acknowledged. At most `window_messages` are on
+        their way unacknowledged; acknowledging gives the gateway credit for more. Frames are not
+        compressed: a gateway ends a call that sends compressed ones.
+
+        A stream on which nothing came for three heartbeats is dead, for both sides. Who has
+        nothing to say for one heartbeat sends a frame without content.
+
+        An agent that leaves half-closes the call: it hears no more calls, and nobody waits for its
+        answers. One that merely loses its connection keeps its place for a grace. What is sent to
+        either waits in its mailbox.
 
         The call ends with OK when the agent half-closes it; with UNAUTHENTICATED for a token
         that is missing, wrong, expired or revoked, or names no agent; with PERMISSION_DENIED when
         the Hello names another agent than the token; with INVALID_ARGUMENT when the first frame
         is no Hello; with RESOURCE_EXHAUSTED for a frame too large to be thrown away, a slow
-        consumer, or a gateway that is full; with UNAVAILABLE when the gateway stops; with
+        consumer, or a gateway that is full; with UNAVAILABLE when the gateway stops, the stream was
+        silent or has reached its age; with OUT_OF_RANGE for a gap in the numbers; with
         ALREADY_EXISTS when the same agent opens a newer stream. A Goodbye comes before, where
         there is still a way to say it.
         """

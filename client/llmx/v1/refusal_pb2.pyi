@@ -48,6 +48,8 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_CODE_TOKEN_REJECTED: _ClassVar[RefusalCode]
     REFUSAL_CODE_STOPPING: _ClassVar[RefusalCode]
     REFUSAL_CODE_SCHEMA_REJECTED: _ClassVar[RefusalCode]
+    REFUSAL_CODE_QUOTA_EXCEEDED: _ClassVar[RefusalCode]
+    REFUSAL_CODE_STORE_UNAVAILABLE: _ClassVar[RefusalCode]
 REFUSAL_CODE_UNSPECIFIED: RefusalCode
 REFUSAL_CODE_MALFORMED_ENVELOPE: RefusalCode
 REFUSAL_CODE_SENDER_MISMATCH: RefusalCode
@@ -85,6 +87,8 @@ REFUSAL_CODE_MALFORMED_FRAME: RefusalCode
 REFUSAL_CODE_TOKEN_REJECTED: RefusalCode
 REFUSAL_CODE_STOPPING: RefusalCode
 REFUSAL_CODE_SCHEMA_REJECTED: RefusalCode
+REFUSAL_CODE_QUOTA_EXCEEDED: RefusalCode
+REFUSAL_CODE_STORE_UNAVAILABLE: RefusalCode
 
 class Refusal(_message.Message):
     __slots__ = ("msg_id", "code", "pointer", "reason", "remedy", "retry_after", "negotiation_id", "example")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18llmx/wire/v1/frame.proto\x12\x0cllmx.wire.v1\"\x9d\x01\n\x0cRequestFrame\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x0f\n\x05hello\x18\n \x01(\x0cH\x00\x12\x30\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x1f.llmx.wire.v1.RequestBatchBytesH\x00\x12\x15\n\x0brenew_token\x18\x0c \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"=\n\x11RequestBatchBytes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\x12\x15\n\racked_msg_ids\x18\x02 \x03(\t\"\xb6\x01\n\rResponseFrame\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x11\n\x07welcome\x18\n \x01(\x0cH\x00\x12\x31\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32 .llmx.wire.v1.ResponseBatchBytesH\x00\x12\x17\n\rtoken_renewed\x18\x0c \x01(\x0cH\x00\x12\x11\n\x07goodbye\x18\r \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"I\n\x12ResponseBatchBytes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\x12\x10\n\x08refusals\x18\x02 \x03(\x0c\x12\x0e\n\x06opened\x18\x03 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18llmx/wire/v1/frame.proto\x12\x0cllmx.wire.v1\"\x9d\x01\n\x0cRequestFrame\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x0f\n\x05hello\x18\n \x01(\x0cH\x00\x12\x30\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x1f.llmx.wire.v1.RequestBatchBytesH\x00\x12\x15\n\x0brenew_token\x18\x0c \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"=\n\x11RequestBatchBytes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\x12\x15\n\racked_msg_ids\x18\x02 \x03(\t\"\xcf\x01\n\rResponseFrame\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x11\n\x07welcome\x18\n \x01(\x0cH\x00\x12\x31\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32 .llmx.wire.v1.ResponseBatchBytesH\x00\x12\x17\n\rtoken_renewed\x18\x0c \x01(\x0cH\x00\x12\x11\n\x07goodbye\x18\r \x01(\x0cH\x00\x12\x17\n\rslow_consumer\x18\x0e \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"[\n\x12ResponseBatchBytes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\x12\x10\n\x08refusals\x18\x02 \x03(\x0c\x12\x0e\n\x06opened\x18\x03 \x03(\x0c\x12\x10\n\x08receipts\x18\x04 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUESTBATCHBYTES']._serialized_start=202
   _globals['_REQUESTBATCHBYTES']._serialized_end=263
   _globals['_RESPONSEFRAME']._serialized_start=266
-  _globals['_RESPONSEFRAME']._serialized_end=448
-  _globals['_RESPONSEBATCHBYTES']._serialized_start=450
-  _globals['_RESPONSEBATCHBYTES']._serialized_end=523
+  _globals['_RESPONSEFRAME']._serialized_end=473
+  _globals['_RESPONSEBATCHBYTES']._serialized_start=475
+  _globals['_RESPONSEBATCHBYTES']._serialized_end=566
 # @@protoc_insertion_point(module_scope)

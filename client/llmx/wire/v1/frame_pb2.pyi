@@ -29,27 +29,31 @@ class RequestBatchBytes(_message.Message):
     def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ..., acked_msg_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ResponseFrame(_message.Message):
-    __slots__ = ("number", "confirmed_number", "welcome", "batch", "token_renewed", "goodbye")
+    __slots__ = ("number", "confirmed_number", "welcome", "batch", "token_renewed", "goodbye", "slow_consumer")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_NUMBER_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     TOKEN_RENEWED_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    SLOW_CONSUMER_FIELD_NUMBER: _ClassVar[int]
     number: int
     confirmed_number: int
     welcome: bytes
     batch: ResponseBatchBytes
     token_renewed: bytes
     goodbye: bytes
-    def __init__(self, number: _Optional[int] = ..., confirmed_number: _Optional[int] = ..., welcome: _Optional[bytes] = ..., batch: _Optional[_Union[ResponseBatchBytes, _Mapping]] = ..., token_renewed: _Optional[bytes] = ..., goodbye: _Optional[bytes] = ...) -> None: ...
+    slow_consumer: bytes
+    def __init__(self, number: _Optional[int] = ..., confirmed_number: _Optional[int] = ..., welcome: _Optional[bytes] = ..., batch: _Optional[_Union[ResponseBatchBytes, _Mapping]] = ..., token_renewed: _Optional[bytes] = ..., goodbye: _Optional[bytes] = ..., slow_consumer: _Optional[bytes] = ...) -> None: ...
 
 class ResponseBatchBytes(_message.Message):
-    __slots__ = ("envelopes", "refusals", "opened")
+    __slots__ = ("envelopes", "refusals", "opened", "receipts")
     ENVELOPES_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     envelopes: _containers.RepeatedScalarFieldContainer[bytes]
     refusals: _containers.RepeatedScalarFieldContainer[bytes]
     opened: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ..., refusals: _Optional[_Iterable[bytes]] = ..., opened: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    receipts: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ..., refusals: _Optional[_Iterable[bytes]] = ..., opened: _Optional[_Iterable[bytes]] = ..., receipts: _Optional[_Iterable[bytes]] = ...) -> None: ...
