@@ -52,21 +52,21 @@ class ExchangeServiceServicer:
         The token goes into the metadata: `authorization: Bearer <JWT>`. The gateway answers a
         good one with its initial metadata at once; a library that hides the status of a call it
         still writes to should wait for those. The first request is a Hello, the first response
-        a Welcome; both bear the number 0. After that both sides send Batches whenever they
-        have something, as much of it in one frame as is there.
+        a Welcome. After that both sides send Batches whenever they have something, as much of it
+        in one frame as is there.
 
-        A session outlives its stream. Its frames are numbered from 1 in each direction, without
-        gap, and bear the number of the last frame that was received and handled. A gateway that
-        confirms a frame has admitted or refused every envelope in it; it keeps its own answers
-        (refusals, opened, receipts) until the agent confirms the frame they came in. A frame that
-        was handled before is ignored; one that leaves a gap ends the stream. A frame without
-        content bears the number 0: it only confirms, or shows that its sender is alive, and is
-        not confirmed itself. An agent that has received 16 frames and sent none since sends one.
+        A session outlives its stream. Its batches are numbered from 1 in each direction, without
+        gap; all other frames bear the number 0. Every frame bears the number of the last batch
+        that was received and handled. A gateway that confirms a batch has admitted or refused
+        every envelope in it; it keeps its own answers (refusals, opened, receipts) until the agent
+        confirms the batch they came in. A batch that was handled before is ignored; one that leaves
+        a gap ends the stream. A frame without content only confirms, or shows that its sender is
+        alive. An agent that has received 16 batches and sent nothing since sends one.
 
         To resume, the Hello bears the resume_token of the last Welcome and, as its
-        confirmed_number, the last frame received. When the Welcome says `resumed`, its
-        confirmed_number is the last frame that the gateway handled. Both sides go on counting from
-        there, and send again what was in later frames, under new numbers if they like; nothing else
+        confirmed_number, the last batch received. When the Welcome says `resumed`, its
+        confirmed_number is the last batch that the gateway handled. Both sides go on counting from
+        there, and send again what was in later batches, divided anew if they like; nothing else
         is repeated. Otherwise (the grace is over, or it is another gateway) a new session begins at
         1: the agent sends again what was not confirmed, the msg_id makes that harmless, and the
         gateway sends what waits in the mailbox.
