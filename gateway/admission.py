@@ -23,7 +23,6 @@ from gateway.headers import (
     HeaderCheck,
     Sender,
     seconds_to_live,
-    too_fast,
 )
 from gateway.members import Member
 from gateway.metrics import Metrics
@@ -38,6 +37,7 @@ from llmx.v1.envelope_pb2 import (
     ACT_MESSAGE,
     ACT_OFFER,
     QUALITY_OF_SERVICE_AT_MOST_ONCE,
+    RECEIPT_REQUEST_DELIVERED,
     Envelope,
 )
 
@@ -108,12 +108,13 @@ class Admission:
         now = self._now()
         msg_id, act, payload = envelope.msg_id, envelope.act, envelope.payload
         negotiation_id = envelope.negotiation_id
-        wait = member.bucket.take(now)
-        if wait or not self._headers.is_good(
+        over = member.allowance.take(now, len(raw), sender.system)
+        if over is not None or not self._headers.is_good(
             envelope, msg_id, act, negotiation_id, len(payload), len(raw), sender, now
         ):
-            fault = self._headers.fault(envelope, len(raw), sender, now) or too_fast(wait)
-            return self._refuse(member, msg_id, fault, negotiation_id)
+            fault = self._headers.fault(envelope, len(raw), sender, now) or over
+            if fault is not None:
+                return self._refuse(member, msg_id, fault, negotiation_id)
         key = member.key + msg_id
         opened = self._duplicates.find(key)
         if opened is not None:
@@ -158,7 +159,10 @@ class Admission:
             envelope.quality_of_service != QUALITY_OF_SERVICE_AT_MOST_ONCE,
             judgement.body,
             judgement.sensitive,
+            receipt=envelope.receipt == RECEIPT_REQUEST_DELIVERED,
         )
+        if envelope.receipt:
+            member.receipts_due.append(letter.msg_id)
         if act == ACT_MESSAGE:
             return self._enter_message(member, envelope, letter.key, cause, now)
         if act == ACT_CFP:
@@ -180,7 +184,14 @@ class Admission:
             return self._refuse(member, envelope.msg_id, audience)
         sender = member.agent_id
         parcel = Parcel(
-            cause.msg_id, cause.envelope, cause.expires_at, sender, "", cause.repeats, ""
+            cause.msg_id,
+            cause.envelope,
+            cause.expires_at,
+            sender,
+            "",
+            cause.repeats,
+            "",
+            cause.receipt,
         )
         missed: list[tuple[str, str]] = []
         for other, topic in zip(audience.members, audience.topics, strict=True):
@@ -251,18 +262,14 @@ class Admission:
     ) -> Waiting | None:
         """Answer with `fault`; there is never anything to wait for."""
         self._metrics.refused[fault.code] += 1
-        if member.stream is not None:
-            member.stream.answer_refused(
-                refusal_of(fault, msg_id, negotiation_id).SerializeToString()
-            )
+        member.answer_refused(refusal_of(fault, msg_id, negotiation_id).SerializeToString())
         return None
 
     def _refuse_duplicate(self, member: Member, msg_id: str, opened: str) -> Waiting | None:
         """Answer a repeat; a repeated call is also told again which negotiation it opened."""
-        if opened and member.stream is not None:
-            answer = self._negotiations.opened_again(opened, msg_id, member.tenant)
-            if answer is not None:
-                member.stream.answer_opened(answer)
+        answer = self._negotiations.opened_again(opened, msg_id, member.tenant) if opened else None
+        if answer is not None:
+            member.answer_opened(answer)
         return self._refuse(member, msg_id, DUPLICATE, opened)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
 from gateway.admission import Admission
+from gateway.allowances import AllowanceLimits
 from gateway.auth import build_authenticator
 from gateway.calls import CallLimits
 from gateway.clock import steady_clock
@@ -35,6 +37,7 @@ from gateway.records import Recorder
 from gateway.registration import RegistrationLimits
 from gateway.router import Router
 from gateway.settings import (
+    ENVELOPE_HEADER_BYTES_MAX,
     EngineSettings,
     LimitSettings,
     ServerSettings,
@@ -49,9 +52,6 @@ log = structlog.get_logger("llmx.gateway")
 
 EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
 CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
-
-ENVELOPE_HEADER_BYTES_MAX = 64 * 1024
-"""What an envelope may weigh beside its payload."""
 
 FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
 """Frames above the limit and up to this are read, thrown away and refused, and the stream
@@ -81,6 +81,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     metrics = Metrics()
     recorder = Recorder(engine.records_kept, engine.records)
     members = Members(_member_limits(limits), now())
+    metrics.limits_reached = members.allowances.over  # counted where they are reached
     authenticator = build_authenticator(settings.auth)
     async with Validation(settings.validation, limits, metrics) as validation:
         await authenticator.start(now())
@@ -133,6 +134,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 limits.frame_bytes_max,
                 limits.payload_bytes_max,
                 limits.reconnect_grace_seconds,
+                limits.window_messages,
+                limits.heartbeat_seconds,
+                limits.stream_age_seconds_max,
+                limits.repeats_per_second,
             ),
             registration,
             authenticator,
@@ -180,8 +185,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 log.info("stopping", streams=len(exchange.sessions))
                 await _set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
                 admission.stopping = True
-                for session in list(exchange.sessions):
-                    session.close("stopping", "the gateway stops")
+                move_to = settings.server.move_to
+                exchange.stop(tuple(move_to.split(",")) if move_to else (), random.random)
                 await server.stop(settings.server.shutdown_grace)
                 for chore in chores:
                     chore.cancel()
@@ -216,10 +221,20 @@ def _scrape(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
 def _member_limits(limits: LimitSettings) -> MemberLimits:
     return MemberLimits(
         agents_max=limits.agents_max,
-        rate_per_second=limits.rate_per_second,
-        burst=limits.burst,
+        allowance=AllowanceLimits(
+            rate=limits.rate_per_second,
+            burst=limits.burst,
+            tenant_rate=limits.tenant_rate_per_second,
+            tenant_burst=limits.tenant_burst,
+            reserve=limits.rate_reserve,
+            quota_messages=limits.quota_messages_per_hour,
+            quota_bytes=limits.quota_bytes_per_hour,
+            tenant_quota_messages=limits.tenant_quota_messages_per_hour,
+            tenant_quota_bytes=limits.tenant_quota_bytes_per_hour,
+        ),
         outbox_messages_max=limits.outbox_messages_max,
         outbox_bytes_max=limits.outbox_bytes_max,
+        window_messages=limits.window_messages,
         retry_first=limits.retry_initial,
         retry_max=limits.retry_max,
         duplicates_window=limits.duplicates_seconds,

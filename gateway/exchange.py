@@ -1,15 +1,17 @@
 """The exchange service: how streams open, live side by side, and are looked after.
 
-Opening is authenticate, Hello, register, Welcome. A newer stream of the same agent replaces
-the older one. When a stream ends its member stays for the grace, with its outbox; after it
-the member is forgotten, the senders of what waited hear `failure`, and its negotiations hear
-that it is gone.
+Opening is authenticate, Hello, register, resume or begin, Welcome. A newer stream of the same
+agent replaces the older one. When a stream ends its member stays for the grace, with its
+session and its outbox, so that the next stream goes on where this one broke; after it the
+member is forgotten, the senders of what waited hear `failure`, and its negotiations hear that
+it is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,14 +25,17 @@ from gateway.admission import Admission
 from gateway.auth import Authenticator, AuthFault, Identity
 from gateway.clock import Clock
 from gateway.headers import SENDABLE, Sender
+from gateway.link import Link
 from gateway.members import Member, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
+from gateway.quota import RepeatBudget
 from gateway.refusals import Fault, refusal_of
 from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
 from gateway.router import Router
 from gateway.session import Context, Session, told_expiry
 from llmx.v1.exchange_service_pb2 import Hello, RenewToken, Welcome
+from llmx.v1.receipt_pb2 import RECEIPT_STAGE_ADMITTED, Receipt
 from llmx.wire.v1.frame_pb2 import RequestFrame
 
 log = structlog.get_logger("llmx.exchange")
@@ -41,6 +46,8 @@ CONFIRM_SECONDS = 0.02
 """How long a confirmation may wait for a frame to ride on."""
 UPKEEP_SECONDS = 0.25
 """How often repeats, expiries, tokens and absences are looked at."""
+RECONNECTS_PER_SECOND = 1_000
+"""How many agents are asked to come back in one second when the gateway stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,14 @@ class StreamLimits:
     frame_bytes_max: int
     payload_bytes_max: int
     grace: float
+    """Seconds that a session can be resumed after its stream broke."""
+    window_messages: int
+    heartbeat: float
+    """Seconds of silence after which either side shows that it is alive."""
+    age_max: float
+    """Seconds that a stream may last; 0 for ever."""
+    repeats_per_second: float
+    """How many messages may be sent again, of all agents together."""
 
 
 class Exchange:
@@ -84,6 +99,7 @@ class Exchange:
         self.sessions: set[Session] = set()
         self._streams = 0
         self._left: list[Member] = []
+        self._repeats = RepeatBudget(limits.repeats_per_second, now())
 
     async def authenticate(self, context: Context) -> Identity:
         """Return who calls, or end the call as UNAUTHENTICATED with what was wrong."""
@@ -123,15 +139,16 @@ class Exchange:
             # The call broke while its token was looked at. To return would make grpc send a
             # status, and the metadata with it once more; a cancelled call is let go.
             raise asyncio.CancelledError from None
-        hello = await self._hello(context)
+        hello, received = await self._hello(context)
         # Others may have come while this one was waited for.
         await self._check_room(context, len(self.sessions) < self._limits.sessions_max)
         member = await self._join(context, identity, hello)
         if member.stream is not None:
             member.stream.close("replaced", "the agent has opened a newer stream")
+        resumed = self._resume(member, hello, received)
         session = Session(
             context,
-            Sender(member, _numbers(identity.acts)),
+            Sender(member, _numbers(identity.acts), identity.system),
             identity,
             self._admission,
             self._now,
@@ -139,15 +156,16 @@ class Exchange:
             self._limits.frame_bytes_max,
             self._renew,
             self._to_confirm,
+            self._settle,
+            self._router.delivered,
         )
         member.stream = session
         member.away_since = None
-        member.outbox.resume()
         self.sessions.add(session)
         reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
         log.debug("stream opened", agent=member.agent_id, tenant=identity.tenant)
         try:
-            reason = await session.run(self._welcome(identity))
+            reason = await session.run(self._welcome(member, identity, resumed))
         finally:
             self.sessions.discard(session)
             self._to_confirm.discard(session)
@@ -157,6 +175,34 @@ class Exchange:
             if reason == "slow_consumer":
                 log.warning("slow consumer disconnected", agent=member.agent_id)
             log.debug("stream ended", agent=member.agent_id, reason=reason)
+
+    def _resume(self, member: Member, hello: Hello, received: int) -> bool:
+        """Go on with the member's session if its Hello proves that it was the agent's.
+
+        Otherwise a new one begins, and everything that is owed to the agent is due again.
+        """
+        link = member.link
+        lost = None
+        if link is not None and secrets.compare_digest(
+            link.token.encode(), hello.resume_token.encode()
+        ):
+            lost = link.resume(received)
+        if lost is None:
+            member.link = Link(secrets.token_urlsafe(16))
+        member.receipts_due.clear()
+        member.outbox.window = min(
+            hello.window_messages or self._limits.window_messages, self._limits.window_messages
+        )
+        member.outbox.resume(lost)
+        self._metrics.resumed += lost is not None
+        return lost is not None
+
+    def _settle(self, member: Member) -> None:
+        """Tell an agent which messages of its batch were admitted, where it asked."""
+        due, member.receipts_due = member.receipts_due, []
+        for msg_id in due:
+            receipt = Receipt(msg_id=msg_id, stage=RECEIPT_STAGE_ADMITTED)
+            member.answer_receipt(receipt.SerializeToString())
 
     def _part(self, member: Member, *, said_so: bool) -> None:
         """Let a member be away; one that closed its stream itself is not waited for.
@@ -179,7 +225,8 @@ class Exchange:
                 "connect to another one",
             )
 
-    async def _hello(self, context: Context) -> Hello:
+    async def _hello(self, context: Context) -> tuple[Hello, int]:
+        """Return what the agent says of itself, and the last batch it has received."""
         raw: object = None
         with suppress(TimeoutError):
             async with asyncio.timeout(HELLO_SECONDS_MAX):
@@ -188,7 +235,7 @@ class Exchange:
             if isinstance(raw, bytes) and len(raw) <= HELLO_BYTES_MAX:
                 frame = RequestFrame.FromString(raw)
                 if frame.WhichOneof("content") == "hello":
-                    return Hello.FromString(frame.hello)
+                    return Hello.FromString(frame.hello), frame.confirmed_number
         await context.abort(
             grpc.StatusCode.INVALID_ARGUMENT,
             f"the first frame must be a Hello of at most {HELLO_BYTES_MAX} bytes, within "
@@ -222,14 +269,20 @@ class Exchange:
             )
         return member
 
-    def _welcome(self, identity: Identity) -> bytes:
+    def _welcome(self, member: Member, identity: Identity, resumed: bool) -> bytes:
+        assert member.link is not None, "a member with a stream has a session"
         welcome = Welcome(
             gateway_id=self._gateway_id,
             agent_id=identity.agent_id,
             tenant=identity.tenant,
             frame_bytes_max=self._limits.frame_bytes_max,
             payload_bytes_max=self._limits.payload_bytes_max,
+            resume_token=member.link.token,
+            resumed=resumed,
+            window_messages=member.outbox.window,
         )
+        welcome.resume_grace.FromNanoseconds(int(self._limits.grace * 1e9))
+        welcome.heartbeat.FromNanoseconds(int(self._limits.heartbeat * 1e9))
         welcome.token_expires_at.FromSeconds(told_expiry(identity.expires_at))
         welcome.now.FromNanoseconds(int(self._now() * 1e9))
         return welcome.SerializeToString()
@@ -249,11 +302,11 @@ class Exchange:
                 "TOKEN_REJECTED", "the token names another agent", f"send one for {member.agent_id}"
             )
         else:
-            session.sender = Sender(member, _numbers(identity.acts))
+            session.sender = Sender(member, _numbers(identity.acts), identity.system)
             session.renewed(identity)
             return
         self._metrics.refused[fault.code] += 1
-        session.answer_refused(refusal_of(fault, "").SerializeToString())
+        member.answer_refused(refusal_of(fault, "").SerializeToString())
 
     async def confirm(self) -> None:
         """Send the confirmations that found no frame to ride on, until cancelled."""
@@ -277,9 +330,13 @@ class Exchange:
             if fault is not None:
                 reason = "token_revoked" if fault.code == "revoked" else "token_expired"
                 session.close(reason, f"{fault.reason}; send RenewToken in time")
+            elif self._limits.age_max and now - session.opened_at > self._limits.age_max:
+                session.close("aged", "the stream is as old as streams may be; open another one")
+            else:
+                session.show_life(now, self._limits.heartbeat)
         for tenant in list(self._members.tenants.values()):
             for member in list(tenant.members.values()):
-                if len(member.outbox):
+                if member.outbox.next_due <= now:
                     self._tend(member, now, chance)
                 if member.away_since is not None and now - member.away_since > self._limits.grace:
                     self._forget(member)
@@ -293,11 +350,18 @@ class Exchange:
         over = outbox.expire(now)
         if over:
             self._router.undelivered(member, over, "expired")
-        if member.stream is not None:
-            before = outbox.repeats_total
-            if outbox.repeat(now, chance()):
-                self._metrics.repeated += outbox.repeats_total - before
-                member.stream.wake()
+        # What all agents together do not get again now, they get when the budget allows it.
+        stream = member.stream
+        if stream is not None and outbox.is_late(now):
+            if self._repeats.allows(now, outbox.sent_count):
+                self._metrics.repeated += outbox.repeat(now, chance())
+                stream.wake()
+
+    def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
+        """Ask every agent to go on elsewhere, and not all at once."""
+        spread = len(self.sessions) / RECONNECTS_PER_SECOND
+        for session in list(self.sessions):
+            session.close("stopping", "the gateway stops", spread * chance(), move_to)
 
     def _forget(self, member: Member) -> None:
         self._members.forget(member)

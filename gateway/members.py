@@ -13,13 +13,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.allowances import Allowance, AllowanceLimits, Allowances
 from gateway.duplicates import Duplicates
+from gateway.link import Link
 from gateway.outbox import Outbox
-from gateway.quota import TokenBucket
 
 AGENT_ADDRESS = re.compile(r"agent://[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 TAG_LENGTH = 11
+RECEIPTS_MAX = 10_000
+"""Receipts that may wait for an agent."""
 CAPABILITY = re.compile(r"[A-Za-z0-9._~@:/-]{1,128}")
 
 
@@ -29,11 +32,8 @@ class Stream(Protocol):
     def wake(self) -> None:
         """Send what is queued."""
 
-    def answer_opened(self, opened: bytes) -> None:
-        """Queue a serialised NegotiationOpened."""
-
-    def answer_refused(self, refusal: bytes) -> None:
-        """Queue a serialised Refusal."""
+    def warn_slow(self, waiting: int, waiting_max: int) -> None:
+        """Tell the agent that it acknowledges too slowly."""
 
     def close(self, reason: str, detail: str) -> None:
         """End the stream with a Goodbye."""
@@ -70,12 +70,41 @@ class Member:
     key: str
     """Tenant and address in one string, unique on the gateway."""
     outbox: Outbox
-    bucket: TokenBucket
+    allowance: Allowance
+    """What it may still send."""
     capabilities: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     consents: dict[str, ConsentGrant] = field(default_factory=dict)
     stream: Stream | None = None
+    link: Link | None = None
+    """Its session; None when there is none to resume."""
     away_since: float | None = None
+    receipts_due: list[str] = field(default_factory=list)
+    """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
+
+    def answer_opened(self, opened: bytes) -> None:
+        """Tell the agent, now or when it resumes, a serialised NegotiationOpened."""
+        if self.link is not None:
+            self.link.pending.opened.append(opened)
+            if self.stream is not None:
+                self.stream.wake()
+
+    def answer_refused(self, refusal: bytes) -> None:
+        """Tell the agent, now or when it resumes, a serialised Refusal."""
+        if self.link is not None:
+            self.link.pending.refusals.append(refusal)
+            if self.stream is not None:
+                self.stream.wake()
+
+    def answer_receipt(self, receipt: bytes) -> None:
+        """Tell the agent, now or when it resumes, a serialised Receipt.
+
+        While too many wait, further ones are not told: a receipt is news, not an obligation.
+        """
+        if self.link is not None and len(self.link.pending.receipts) < RECEIPTS_MAX:
+            self.link.pending.receipts.append(receipt)
+            if self.stream is not None:
+                self.stream.wake()
 
     def allows(self, sender: str, topic: str | None, now: float) -> bool:
         """Tell whether the member consents to hear from `sender`.
@@ -143,10 +172,10 @@ class MemberLimits:
     """The bounds that every member gets."""
 
     agents_max: int
-    rate_per_second: float
-    burst: float
+    allowance: AllowanceLimits
     outbox_messages_max: int
     outbox_bytes_max: int
+    window_messages: int
     retry_first: float
     retry_max: float
     duplicates_window: float
@@ -162,6 +191,7 @@ class Members:
         self.tenants: dict[str, Tenant] = {}
         self.tenant_by_tag: dict[str, Tenant] = {}
         self.count = 0
+        self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
 
     def tenant(self, name: str) -> Tenant:
@@ -181,18 +211,19 @@ class Members:
         limits = self._limits
         if self.count >= limits.agents_max:
             return None
-        tenant = self.tenant(tenant_name)
+        tenant, key = self.tenant(tenant_name), f"{tenant_name}|{agent_id}|"
         member = Member(
             agent_id=agent_id,
             tenant=tenant,
-            key=f"{tenant_name}|{agent_id}|",
+            key=key,
             outbox=Outbox(
                 limits.outbox_messages_max,
                 limits.outbox_bytes_max,
                 limits.retry_first,
                 limits.retry_max,
+                limits.window_messages,
             ),
-            bucket=TokenBucket(limits.rate_per_second, limits.burst, now),
+            allowance=self.allowances.join(tenant_name, key, now),
             away_since=now,
         )
         tenant.members[agent_id] = member
@@ -202,6 +233,7 @@ class Members:
     def forget(self, member: Member) -> None:
         """Remove a member; its tenant stays while it has agents or groups."""
         member.tenant.forget(member)
+        self.allowances.leave(member.allowance)
         self.count -= 1
         if not member.tenant.members and not member.tenant.groups:
             self.tenants.pop(member.tenant.name, None)

@@ -31,12 +31,16 @@ class Metrics(Collector):
         self.delivered = 0
         self.acknowledged = 0
         self.repeated = 0
+        self.batches_repeated = 0
+        self.resumed = 0
+        self.warned = 0
         self.undelivered = 0
         self.overflowed = 0
         self.validated_inline = 0
         self.validated_in_worker = 0
         self.calls = 0
         self.refused: Counter[str] = Counter()
+        self.limits_reached: Counter[str] = Counter()
         self.finished: Counter[str] = Counter()
         self.streams_ended: Counter[str] = Counter()
         self._decision_counts = [0] * (len(DECISION_BUCKETS) + 1)
@@ -60,6 +64,13 @@ class Metrics(Collector):
             ("llmx_messages_acknowledged", "Deliveries that were acked.", self.acknowledged),
             ("llmx_messages_repeated", "Deliveries that were sent again.", self.repeated),
             ("llmx_messages_undelivered", "Deliveries that were given up.", self.undelivered),
+            (
+                "llmx_batches_repeated",
+                "Batches that had been handled before.",
+                self.batches_repeated,
+            ),
+            ("llmx_sessions_resumed", "Streams that went on with a session.", self.resumed),
+            ("llmx_slow_consumers_warned", "Warnings to slow consumers.", self.warned),
             ("llmx_outbox_overflows", "Deliveries that found a full outbox.", self.overflowed),
             ("llmx_calls", "Calls for proposals that opened a negotiation.", self.calls),
         ):
@@ -72,6 +83,7 @@ class Metrics(Collector):
         yield validated
         for name, meaning, label, counts in (
             ("llmx_messages_refused", "Messages that did not count.", "code", self.refused),
+            ("llmx_limits_reached", "Refusals by whose limit.", "limit", self.limits_reached),
             ("llmx_negotiations_finished", "Negotiations by outcome.", "state", self.finished),
             ("llmx_streams_ended", "Streams by why they ended.", "reason", self.streams_ended),
         ):

@@ -49,6 +49,8 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     sensitive: tuple[str, ...] = ()
     topics: tuple[str | None, ...] = ()
     """On which topic each agent that is called hears the call; None: directly."""
+    receipt: bool = False
+    """Does the sender want to hear who has acknowledged it?"""
 
 
 class Negotiations:
@@ -240,8 +242,7 @@ class Negotiations:
             self._members.duplicates.forget(cause.sender.key + cause.msg_id)
             return
         self._metrics.calls += 1
-        if cause.sender.stream is not None:
-            cause.sender.stream.answer_opened(_opened(call, cause.msg_id))
+        cause.sender.answer_opened(_opened(call, cause.msg_id))
         self._count(call, cause)
         members = cause.sender.tenant.members
         parcel = _parcel(cause, call.negotiation_id)
@@ -284,9 +285,7 @@ class Negotiations:
 
     def _refuse(self, member: Member, msg_id: str, negotiation_id: str, fault: Fault) -> None:
         self._metrics.refused[fault.code] += 1
-        if member.stream is not None:
-            refusal = refusal_of(fault, msg_id, negotiation_id)
-            member.stream.answer_refused(refusal.SerializeToString())
+        member.answer_refused(refusal_of(fault, msg_id, negotiation_id).SerializeToString())
 
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
         self._uncount(negotiation_id)
@@ -336,6 +335,7 @@ def _parcel(cause: Cause, negotiation_id: str) -> Parcel:
         cause.sender.agent_id,
         negotiation_id,
         cause.repeats,
+        receipt=cause.receipt,
     )
 
 

@@ -1,11 +1,15 @@
 """What is still owed to one agent, in order, and when to send it again.
 
-A message is *queued* until a writer takes it, then *unconfirmed* until the agent
-acknowledges its msg_id or its time is over. Going back is cumulative: when the oldest
-unconfirmed message has waited too long, everything unconfirmed is queued again in its old
-order, and the wait doubles up to a limit until something is confirmed. So an agent that
-returns gets at most one copy of each message per wait, and order survives every repeat,
-because the first copy of each message arrives in order. The outbox outlives the stream.
+A message *waits* until a writer takes it, then it is *sent* until the agent acknowledges its
+msg_id or its time is over. At most `window` messages are sent and unacknowledged; each
+acknowledgement is the credit for another one. Going back is cumulative: when the oldest sent
+message has waited too long, everything sent is due *again* in its old order, and the wait
+grows (exponential backoff, full jitter above the first wait) up to a limit until something is
+acknowledged. So an agent that returns gets at most one copy of each message per wait, and
+order survives every repeat, because the first copy of each message arrives in order. The
+outbox outlives the stream.
+
+    waiting → sent ⇄ again → acknowledged, expired or withheld
 
 Pure: time and jitter are arguments.
 """
@@ -13,9 +17,12 @@ Pure: time and jitter are arguments.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from itertools import chain
 
 import msgspec
+
+NEVER = float("inf")
 
 
 class Parcel(msgspec.Struct, frozen=True, gc=False):
@@ -32,206 +39,276 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     """False for at most once: forgotten as soon as it was sent."""
     heard_on: str | None = None
     """By what the recipient consented: a topic, "" for a grant, None where none is needed."""
+    receipt: bool = False
+    """Does the sender want to hear that it was acknowledged?"""
+    durable: bool = False
+    """Is it on disk until it is acknowledged?"""
 
 
 class Pushed(enum.Enum):
     """What became of a message that was pushed."""
 
     QUEUED = enum.auto()
+    CROWDED = enum.auto()
+    """Queued, and the outbox has just become more than half full."""
     REPEATED = enum.auto()
     """The same message is already on its way; nothing was added."""
     FULL = enum.auto()
     """The outbox is at its bound; the message was not taken."""
     ID_TAKEN = enum.auto()
-    """Another sender's unconfirmed message bears this id; acks could not tell them apart."""
+    """Another sender's unacknowledged message bears this id; acks could not tell them apart."""
 
 
 _QUEUED = Pushed.QUEUED
 
 
 class Outbox:
-    """What one agent has not confirmed yet."""
+    """What one agent has not acknowledged yet."""
 
     __slots__ = (
+        "_again",
         "_bytes",
         "_bytes_max",
-        "_messages_max",
+        "_is_crowded",
         "_next_expiry",
-        "_queued",
-        "_queued_bytes",
+        "_once_count",
         "_retry_at",
         "_retry_first",
         "_retry_max",
-        "_unconfirmed",
+        "_sent",
         "_wait",
-        "repeats_total",
+        "_waiting",
+        "followed",
+        "messages_max",
+        "window",
     )
 
     def __init__(
-        self, messages_max: int, bytes_max: int, retry_first: float, retry_max: float
+        self, messages_max: int, bytes_max: int, retry_first: float, retry_max: float, window: int
     ) -> None:
         """Hold at most so much, and wait `retry_first` to `retry_max` seconds before repeats."""
-        self._messages_max = messages_max
+        self.messages_max = messages_max
         self._bytes_max = bytes_max
         self._retry_first = retry_first
         self._retry_max = retry_max
-        self._queued: list[bytes] = []
-        self._queued_bytes = 0
-        self._unconfirmed: dict[str, Parcel] = {}
+        self.window = window
+        """How many messages may be sent and unacknowledged, 1 or more."""
+        self._waiting: dict[str, Parcel] = {}
+        self._once_count = 0  # how many of those waiting are sent at most once
+        self._sent: dict[str, Parcel] = {}
+        self._again: list[Parcel] = []
         self._bytes = 0
+        self._is_crowded = False
         self._wait = retry_first
-        self._retry_at = float("inf")
-        self._next_expiry = float("inf")
-        self.repeats_total = 0
+        self._retry_at = NEVER
+        self._next_expiry = NEVER
+        self.followed: list[Parcel] = []
+        """Acknowledged messages of which somebody wants to hear; whoever hears clears it."""
 
     def __len__(self) -> int:
-        """Return how many messages wait to be confirmed; at most once is not among them."""
-        return len(self._unconfirmed)
+        """Return how many messages are owed; at most once is among them until it is sent."""
+        return len(self._waiting) + len(self._sent)
 
     def __repr__(self) -> str:
         """Tell the state in words."""
         return (
-            f"<Outbox: {len(self._queued)} queued, {len(self._unconfirmed)} unconfirmed, "
-            f"{self._bytes} bytes>"
+            f"<Outbox: {len(self._waiting)} waiting, {len(self._sent)} sent, {self._bytes} bytes>"
         )
 
     @property
     def has_queued(self) -> bool:
         """Tell whether a writer would find something."""
-        return bool(self._queued)
+        return bool(self._again or (self._waiting and len(self._sent) < self.window))
 
     @property
-    def queued_count(self) -> int:
-        """Return how many messages wait for a writer."""
-        return len(self._queued)
+    def sent_count(self) -> int:
+        """Return how many messages are sent and not acknowledged."""
+        return len(self._sent)
+
+    @property
+    def next_due(self) -> float:
+        """Return when `expire` or `repeat` has something to do, in seconds of the same clock."""
+        return min(self._retry_at, self._next_expiry)
+
+    def is_late(self, now: float) -> bool:
+        """Tell whether the oldest message was not acknowledged in time."""
+        return now >= self._retry_at and bool(self._sent)
 
     def push(self, parcel: Parcel) -> Pushed:
         """Queue a message, and tell what became of it."""
-        unconfirmed, queued = self._unconfirmed, self._queued
+        waiting, sent = self._waiting, self._sent
         msg_id = parcel.msg_id
-        if msg_id in unconfirmed:
-            same = unconfirmed[msg_id].sender == parcel.sender
-            return Pushed.REPEATED if same else Pushed.ID_TAKEN
-        envelope = parcel.envelope
-        size = len(envelope)
-        unconfirmed_bytes = self._bytes + size
-        queued_bytes = self._queued_bytes + size
-        bytes_max, messages_max = self._bytes_max, self._messages_max
-        # Two bounds, because what was sent is not queued, and what is queued may be confirmed:
-        # an agent that never reads can still acknowledge ids that it guesses.
-        if (
-            unconfirmed_bytes > bytes_max
-            or queued_bytes > bytes_max
-            or len(unconfirmed) >= messages_max
-            or len(queued) >= messages_max
-        ):
+        if msg_id in sent or msg_id in waiting:
+            known = sent.get(msg_id) or waiting[msg_id]
+            return Pushed.REPEATED if known.sender == parcel.sender else Pushed.ID_TAKEN
+        size = self._bytes + len(parcel.envelope)
+        count = len(waiting) + len(sent)
+        if size > self._bytes_max or count >= self.messages_max:
             return Pushed.FULL
-        if parcel.repeats:
-            unconfirmed[msg_id] = parcel
-            self._bytes = unconfirmed_bytes
-            if parcel.expires_at < self._next_expiry:
-                self._next_expiry = parcel.expires_at
-        queued.append(envelope)
-        self._queued_bytes = queued_bytes
-        return Pushed.QUEUED
+        waiting[msg_id] = parcel
+        self._bytes = size
+        if not parcel.repeats:
+            self._once_count += 1
+        if parcel.expires_at < self._next_expiry:
+            self._next_expiry = parcel.expires_at
+        if not self._is_crowded and (2 * count >= self.messages_max or 2 * size > self._bytes_max):
+            self._is_crowded = True
+            return Pushed.CROWDED
+        return _QUEUED
 
-    def take(self, now: float, bytes_max: int) -> list[bytes]:
-        """Return what is queued, about `bytes_max` at most, for the caller to send now."""
-        queued = self._queued
-        if self._queued_bytes <= bytes_max:
-            self._queued = []
-            self._queued_bytes = 0
+    def take(self, now: float, bytes_max: int) -> list[Parcel]:
+        """Return what is due and covered by credit, about `bytes_max` at most, to send it now."""
+        waiting, sent = self._waiting, self._sent
+        if self._again:
+            taken = self._take_again(bytes_max)
+        elif (
+            self._bytes <= bytes_max
+            and not self._once_count
+            and len(waiting) + len(sent) <= self.window
+        ):
+            taken = list(waiting.values())
+            sent.update(waiting)
+            waiting.clear()
         else:
-            count, size = 1, len(queued[0])
-            for envelope in queued[1:]:
-                size += len(envelope)
-                if size > bytes_max:
-                    size -= len(envelope)
-                    break
-                count += 1
-            self._queued = queued[count:]
-            self._queued_bytes -= size
-            queued = queued[:count]
-        if self._retry_at == float("inf") and self._unconfirmed:
+            taken = self._take_some(bytes_max)
+        if self._retry_at == NEVER and sent:
             self._retry_at = now + self._wait
-        return queued
+        return taken
+
+    def _take_again(self, bytes_max: int) -> list[Parcel]:
+        due, count = self._again, _fitting(self._again, bytes_max)
+        self._again = due[count:]
+        return due[:count]
+
+    def _take_some(self, bytes_max: int) -> list[Parcel]:
+        credit = self.window - len(self._sent)
+        if credit <= 0:
+            return []
+        due: list[Parcel] = []
+        for parcel in self._waiting.values():
+            if parcel.repeats:
+                if not credit:
+                    break
+                credit -= 1
+            due.append(parcel)
+        taken = due[: _fitting(due, bytes_max)]
+        for parcel in taken:
+            del self._waiting[parcel.msg_id]
+            if parcel.repeats:
+                self._sent[parcel.msg_id] = parcel
+            else:
+                self._once_count -= 1
+                self._bytes -= len(parcel.envelope)
+        return taken
 
     def confirm(self, msg_ids: Iterable[str], now: float) -> int:
-        """Forget what the agent has acknowledged; an unknown or old id does nothing."""
-        unconfirmed = self._unconfirmed
-        pop = unconfirmed.pop
-        oldest = next(iter(unconfirmed), None)
+        """Forget what the agent has acknowledged; an id that was not sent does nothing.
+
+        Returns how many messages those were.
+        """
+        sent = self._sent
+        pop = sent.pop
+        oldest = next(iter(sent), None)
         count = 0
         for msg_id in msg_ids:
             parcel = pop(msg_id, None)
             if parcel is not None:
                 self._bytes -= len(parcel.envelope)
                 count += 1
-        if oldest not in unconfirmed:  # the one that the wait counts for
+                if parcel.receipt or parcel.durable:
+                    self.followed.append(parcel)
+        if count and self._again:
+            self._again = [parcel for parcel in self._again if parcel.msg_id in sent]
+        if oldest not in sent:  # the one that the wait counts for
             self._wait = self._retry_first
-            self._retry_at = now + self._wait if unconfirmed else float("inf")
+            self._retry_at = now + self._wait if sent else NEVER
+        if self._is_crowded and 4 * len(self) < self.messages_max:
+            self._is_crowded = 4 * self._bytes >= self._bytes_max
         return count
 
-    def resume(self) -> None:
-        """Queue everything unconfirmed for a new stream, in its old order."""
-        self._queued = [parcel.envelope for parcel in self._unconfirmed.values()]
-        self._queued_bytes = self._bytes
-        self._wait = self._retry_first
-        self._retry_at = float("inf")
+    def resume(self, lost: Container[str] | None = None) -> None:
+        """Make what a broken stream carried due again, in its old order.
 
-    def repeat(self, now: float, jitter: float) -> bool:
-        """Queue everything unconfirmed again if the wait is over; tell whether it was.
+        That is `lost`, the msg_ids of what did not arrive, or everything when nobody knows.
+        """
+        self._again = [
+            parcel for parcel in self._sent.values() if lost is None or parcel.msg_id in lost
+        ]
+        self._wait = self._retry_first
+        self._retry_at = NEVER
+
+    def repeat(self, now: float, jitter: float) -> int:
+        """Make everything sent due again if the wait is over; returns how much that is.
 
         `jitter`, 0 to 1, spreads the next wait from the first wait to the doubled one.
-        Nothing is repeated while an earlier copy still waits for the writer; the wait then
+        Nothing is repeated while there is something that the writer could take; the wait then
         starts anew when the writer takes it.
         """
-        if now < self._retry_at or not self._unconfirmed:
-            return False
-        if self._queued:
-            self._retry_at = float("inf")
-            return False
-        self._queued = [parcel.envelope for parcel in self._unconfirmed.values()]
-        self._queued_bytes = self._bytes
-        self.repeats_total += len(self._queued)
+        if now < self._retry_at or not self._sent:
+            return 0
+        if self.has_queued:
+            self._retry_at = NEVER
+            return 0
+        self._again = list(self._sent.values())
         self._wait = min(self._wait * 2, self._retry_max)
         self._retry_at = now + self._retry_first + (self._wait - self._retry_first) * jitter
-        return True
+        return len(self._again)
 
     def expire(self, now: float) -> list[Parcel]:
         """Remove and return what could not be delivered in time."""
         if now < self._next_expiry:
             return []
-        over = [parcel for parcel in self._unconfirmed.values() if parcel.expires_at <= now]
+        owed = list(chain(self._sent.values(), self._waiting.values()))
+        over = [parcel for parcel in owed if parcel.expires_at <= now]
         self._next_expiry = min(
-            (p.expires_at for p in self._unconfirmed.values() if p.expires_at > now),
-            default=float("inf"),
+            (parcel.expires_at for parcel in owed if parcel.expires_at > now), default=NEVER
         )
         self._drop(over)
-        return over
+        return [parcel for parcel in over if parcel.repeats]
 
     def withhold(self, unwanted: Callable[[Parcel], bool]) -> list[Parcel]:
-        """Remove and return the unconfirmed messages that are `unwanted`."""
-        withheld = [parcel for parcel in self._unconfirmed.values() if unwanted(parcel)]
+        """Remove and return the unacknowledged messages that are `unwanted`."""
+        withheld = [
+            parcel
+            for parcel in chain(self._sent.values(), self._waiting.values())
+            if unwanted(parcel)
+        ]
         self._drop(withheld)
         return withheld
 
     def empty(self) -> list[Parcel]:
-        """Remove and return everything unconfirmed; the agent is gone."""
-        rest = list(self._unconfirmed.values())
-        self._drop(rest)
-        self._queued = []
-        self._queued_bytes = 0
+        """Remove and return everything that is owed; the agent is gone."""
+        rest = [
+            parcel
+            for parcel in chain(self._sent.values(), self._waiting.values())
+            if parcel.repeats
+        ]
+        self._sent.clear()
+        self._waiting.clear()
+        self._again = []
+        self._bytes = self._once_count = 0
+        self._is_crowded = False
+        self._retry_at = self._next_expiry = NEVER
         return rest
 
     def _drop(self, parcels: list[Parcel]) -> None:
-        if not parcels:
-            return
-        gone = {id(parcel.envelope) for parcel in parcels}
         for parcel in parcels:
-            del self._unconfirmed[parcel.msg_id]
+            if self._sent.pop(parcel.msg_id, None) is None:
+                del self._waiting[parcel.msg_id]
+                self._once_count -= not parcel.repeats
             self._bytes -= len(parcel.envelope)
-        self._queued = [envelope for envelope in self._queued if id(envelope) not in gone]
-        self._queued_bytes = sum(map(len, self._queued))
-        if not self._unconfirmed:
-            self._retry_at = float("inf")
+        if parcels and self._again:
+            self._again = [parcel for parcel in self._again if parcel.msg_id in self._sent]
+        if not self._sent:
+            self._retry_at = NEVER
+
+
+def _fitting(parcels: list[Parcel], bytes_max: int) -> int:
+    """Return how many of the first parcels fit into `bytes_max`: one at least, if there is one."""
+    size = count = 0
+    for parcel in parcels:
+        size += len(parcel.envelope)
+        if count and size > bytes_max:
+            break
+        count += 1
+    return count

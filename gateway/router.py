@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
+import structlog
 
 from gateway.clock import Clock, iso_text
 from gateway.members import AGENT_ADDRESS, NAME, Member, Tenant
@@ -19,6 +20,9 @@ from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
 from llmx.v1.envelope_pb2 import Act, Envelope
+from llmx.v1.receipt_pb2 import RECEIPT_STAGE_DELIVERED, Receipt
+
+log = structlog.get_logger("llmx.router")
 
 QUEUED = Pushed.QUEUED
 FAILURE_SCHEMA = "https://llm-x.org/schemas/v1/Failure.json"
@@ -168,6 +172,9 @@ class Router:
             stream = member.stream
             if stream is not None:
                 stream.wake()
+        elif pushed is Pushed.CROWDED:
+            self._metrics.delivered += 1
+            self._warn(member)
         elif pushed is Pushed.FULL:
             self._metrics.overflowed += 1
             if member.stream is not None:
@@ -176,6 +183,28 @@ class Router:
                     f"{len(member.outbox)} messages wait to be acknowledged",
                 )
         return pushed
+
+    def _warn(self, member: Member) -> None:
+        """Tell an agent, and the operator, that it falls behind."""
+        if member.stream is None:
+            return  # it is away: nothing it could do
+        self._metrics.warned += 1
+        outbox = member.outbox
+        log.warning("slow consumer warned", agent=member.agent_id, waiting=len(outbox))
+        member.stream.warn_slow(len(outbox), outbox.messages_max)
+
+    def delivered(self, member: Member) -> None:
+        """Tell the senders what `member` has acknowledged, where they asked for it."""
+        followed, member.outbox.followed = member.outbox.followed, []
+        for parcel in followed:
+            sender = member.tenant.members.get(parcel.sender)
+            if parcel.receipt and sender is not None:
+                receipt = Receipt(
+                    msg_id=parcel.msg_id,
+                    stage=RECEIPT_STAGE_DELIVERED,
+                    recipient=member.agent_id,
+                )
+                sender.answer_receipt(receipt.SerializeToString())
 
     def tell_failure(self, tenant: Tenant, parcel: Parcel, recipient: str, reason: str) -> None:
         """Tell the sender of `parcel` that it did not reach `recipient`."""

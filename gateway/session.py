@@ -8,7 +8,8 @@ writable and sends it as one frame; there is no timer, so an idle stream waits f
     opening → open → closing → ended
 
 A stream is closed by whoever has a reason (`close`); the writer says Goodbye and the call
-ends with the status that belongs to the reason.
+ends with the status that belongs to the reason. What outlives the stream is in the member's
+`Link` (numbers, answers) and `Outbox` (messages).
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from gateway.admission import Admission
 from gateway.auth import Identity
 from gateway.clock import Clock
 from gateway.headers import Sender
+from gateway.link import Heard, Link
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
-from llmx.v1.exchange_service_pb2 import Goodbye, TokenRenewed
-from llmx.wire.v1.frame_pb2 import RequestFrame, ResponseFrame
+from llmx.v1.exchange_service_pb2 import Goodbye, SlowConsumer, TokenRenewed
+from llmx.wire.v1.frame_pb2 import RequestBatchBytes, RequestFrame, ResponseFrame
 
 ADMIT_SLICE = 64
 """Envelopes of one frame that are admitted before other streams get their turn."""
@@ -44,13 +46,21 @@ FRAME_SHARES = 4
 """Messages, openings and refusals get this part of a frame each, so that with all that is
 around them it stays below the limit, which is also what grpc libraries take by default."""
 
+SILENT_HEARTBEATS = 3
+"""After so many heartbeats without a frame, the other side is taken for dead."""
+
 STATUS_OF = {
     "token_expired": grpc.StatusCode.UNAUTHENTICATED,
     "token_revoked": grpc.StatusCode.UNAUTHENTICATED,
     "replaced": grpc.StatusCode.ALREADY_EXISTS,
     "slow_consumer": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "stopping": grpc.StatusCode.UNAVAILABLE,
+    "silent": grpc.StatusCode.UNAVAILABLE,
+    "aged": grpc.StatusCode.UNAVAILABLE,
+    "out_of_order": grpc.StatusCode.OUT_OF_RANGE,
 }
+RESUMABLE = frozenset(STATUS_OF) - {"replaced", "token_revoked"}
+"""After these the agent may go on with its session on another stream."""
 
 TIMESTAMP_SECONDS_MAX = 253_402_300_799
 """The end of the year 9999; a Timestamp knows nothing beyond it."""
@@ -69,6 +79,10 @@ class Ending:
 
     reason: str
     detail: str
+    reconnect_after: float = 0.0
+    """Seconds that the agent shall wait; 0 for as long as it likes."""
+    move_to: tuple[str, ...] = ()
+    """Addresses of gateways to connect to instead."""
 
 
 class Session:
@@ -85,11 +99,15 @@ class Session:
         frame_bytes_max: int,
         renew: Callable[[Session, bytes], Awaitable[None]],
         to_confirm: set[Session],
+        settle: Callable[[Member], Awaitable[None] | None],
+        delivered: Callable[[Member], None],
     ) -> None:
         """Serve `sender` on `context` until its token ends, unless `renew` gives it longer.
 
         The session joins `to_confirm` when it has handled a frame; whoever empties that set
         calls `confirm_soon`, so that confirmations mostly ride on frames that go anyway.
+        `settle` does what a batch that was read to its end needs before it is confirmed;
+        `delivered` hears that messages were acknowledged which somebody follows.
         """
         self._context = context
         self._admission = admission
@@ -98,22 +116,25 @@ class Session:
         self._frame_bytes_max = frame_bytes_max
         self._renew = renew
         self._to_confirm = to_confirm
+        self._settle = settle
+        self._delivered = delivered
         self.sender = sender
         self.member: Member = sender.member
+        link = sender.member.link
+        assert link is not None, "whoever opens a stream gives the member a link"
+        self.link: Link = link
         self.identity = identity
         self._awake = asyncio.Event()
         self._asleep = True  # a flag is asked more cheaply than an Event, and at every delivery
         self._answers_sent = asyncio.Event()
-        self._refusals: list[bytes] = []
-        self._opened: list[bytes] = []
         self._half_closed = False
         self._vanished = False
         self._said_goodbye = False
         self._first: bytes | None = None
         self._renewed: bytes | None = None
-        self._number = 0
-        self._handled = 0
-        self._handled_told = 0
+        self._warning: bytes | None = None
+        self._is_alive_due = False
+        self.opened_at = self._heard_at = self._spoke_at = now()
         self._ending: Ending | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -128,27 +149,40 @@ class Session:
             self._asleep = False
             self._awake.set()
 
-    def answer_opened(self, opened: bytes) -> None:
-        """Queue a serialised NegotiationOpened."""
-        self._opened.append(opened)
-        self.wake()
-
-    def answer_refused(self, refusal: bytes) -> None:
-        """Queue a serialised Refusal."""
-        self._refusals.append(refusal)
-        self.wake()
-
-    def close(self, reason: str, detail: str) -> None:
+    def close(
+        self,
+        reason: str,
+        detail: str,
+        reconnect_after: float = 0.0,
+        move_to: tuple[str, ...] = (),
+    ) -> None:
         """End the stream with a Goodbye; the first reason counts."""
         if self._ending is None:
-            self._ending = Ending(reason, detail)
+            self._ending = Ending(reason, detail, reconnect_after, move_to)
             self.wake()
             if self._reader is not None:
                 self._reader.cancel()
 
     def confirm_soon(self) -> None:
         """Tell the agent what was handled, if nothing else has told it since."""
-        if self._handled_told != self._handled:
+        if self.link.handled_told != self.link.handled:
+            self.wake()
+
+    def warn_slow(self, waiting: int, waiting_max: int) -> None:
+        """Tell the agent that it acknowledges too slowly."""
+        warning = SlowConsumer(waiting_messages=waiting, waiting_messages_max=waiting_max)
+        self._warning = warning.SerializeToString()
+        self.wake()
+
+    def show_life(self, now: float, heartbeat: float) -> None:
+        """Send a frame without content if nothing was sent for a heartbeat, in seconds.
+
+        The stream is closed when nothing came for several.
+        """
+        if now - self._heard_at > SILENT_HEARTBEATS * heartbeat:
+            self.close("silent", f"nothing came for {SILENT_HEARTBEATS} heartbeats")
+        elif now - self._spoke_at >= heartbeat:
+            self._is_alive_due = True
             self.wake()
 
     def renewed(self, identity: Identity) -> None:
@@ -182,7 +216,7 @@ class Session:
         return self._ending.reason
 
     async def _read(self) -> None:
-        context, metrics, outbox = self._context, self._metrics, self.member.outbox
+        context, metrics, link = self._context, self._metrics, self.link
         while True:
             await self._room_for_answers()
             raw = await context.read()
@@ -190,27 +224,55 @@ class Session:
                 return
             metrics.frames_in += 1
             metrics.bytes_in += len(raw)
+            self._heard_at = self._now()
             if len(raw) > self._frame_bytes_max:
+                link.discard()
                 self._refuse_frame("TOO_LARGE", f"a frame of {len(raw)} bytes was not read")
                 continue
             try:
                 frame = RequestFrame.FromString(raw)
             except DecodeError:
+                link.discard()
                 self._refuse_frame("MALFORMED_FRAME", "the bytes are no ExchangeRequest")
                 continue
+            link.confirm(frame.confirmed_number)
             kind = frame.WhichOneof("content")
             if kind == "batch":
-                batch = frame.batch
-                if batch.acked_msg_ids:
-                    metrics.acknowledged += outbox.confirm(batch.acked_msg_ids, self._now())
-                if batch.envelopes:
-                    await self._admit(batch.envelopes)
+                if not await self._take(frame.number, frame.batch):
+                    return
             elif kind == "renew_token":
                 await self._renew(self, frame.renew_token)
             elif kind == "hello":
                 self._refuse_frame("MALFORMED_FRAME", "the stream is open; Hello comes once")
-            self._handled = frame.number
-            self._to_confirm.add(self)
+            if frame.number and kind != "batch":
+                link.discard()
+
+    async def _take(self, number: int, batch: RequestBatchBytes) -> bool:
+        """Handle a batch; returns False when one before it is missing."""
+        link, outbox = self.link, self.member.outbox
+        match link.hear(number):
+            case Heard.REPEAT:
+                self._metrics.batches_repeated += 1
+                self._to_confirm.add(self)
+                link.handled_told = 0  # the confirmation may have been lost
+                return True
+            case Heard.GAP:
+                self.close("out_of_order", f"batch {number} came after batch {link.handled}")
+                return False
+        if batch.acked_msg_ids:
+            self._metrics.acknowledged += outbox.confirm(batch.acked_msg_ids, self._now())
+            if outbox.followed:
+                self._delivered(self.member)
+            if outbox.has_queued:
+                self.wake()
+        if batch.envelopes:
+            await self._admit(batch.envelopes)
+        settling = self._settle(self.member)
+        if settling is not None:
+            await settling
+        link.handled = number
+        self._to_confirm.add(self)
+        return True
 
     async def _admit(self, envelopes: Sequence[bytes]) -> None:
         admit, sender = self._admission.admit, self.sender
@@ -224,7 +286,7 @@ class Session:
 
     async def _room_for_answers(self) -> None:
         """Wait while more answers than may be kept wait for the writer."""
-        while len(self._refusals) + len(self._opened) > ANSWERS_MAX:
+        while len(self.link.pending) > ANSWERS_MAX:
             self._answers_sent.clear()
             await self._answers_sent.wait()
 
@@ -235,7 +297,7 @@ class Session:
             f"send an llmx.v1.ExchangeRequest of at most {self._frame_bytes_max} bytes",
         )
         self._metrics.refused[code] += 1
-        self.answer_refused(refusal_of(fault, "").SerializeToString())
+        self.member.answer_refused(refusal_of(fault, "").SerializeToString())
 
     async def _write(self) -> None:
         context, metrics = self._context, self._metrics
@@ -247,6 +309,7 @@ class Session:
                 raw = frame.SerializeToString()
                 metrics.frames_out += 1
                 metrics.bytes_out += len(raw)
+                self._spoke_at = self._now()
                 try:
                     await context.write(raw)
                 except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
@@ -259,46 +322,53 @@ class Session:
         """Return everything that is queued as one frame, or None when there is nothing."""
         if self._said_goodbye:
             return None
-        frame = ResponseFrame(number=self._number + 1, confirmed_number=self._handled)
+        link = self.link
+        frame = ResponseFrame(confirmed_number=link.handled)
         if self._first is not None:
             frame.welcome, self._first = self._first, None
         elif self._renewed is not None:
             frame.token_renewed, self._renewed = self._renewed, None
-        else:
-            envelopes: list[bytes] = []
-            share = self._frame_bytes_max // FRAME_SHARES
-            if self._ending is None or self._ending.reason == "stopping":
-                # Otherwise what waits is for the agent's next stream, which may be open already.
-                envelopes = self.member.outbox.take(self._now(), share)
-            if envelopes or self._refusals or self._opened or self._handled_told != self._handled:
-                batch = frame.batch
-                batch.envelopes.extend(envelopes)
-                batch.opened.extend(_taken(self._opened, share))
-                batch.refusals.extend(_taken(self._refusals, share))
-                self._answers_sent.set()
-            elif self._ending is not None:
-                goodbye = Goodbye(reason=self._ending.reason, detail=self._ending.detail)
-                frame.goodbye = goodbye.SerializeToString()
+        elif self._warning is not None:
+            frame.slow_consumer, self._warning = self._warning, None
+        elif not self._fill(frame):
+            if self._ending is not None:
+                frame.goodbye = self._goodbye(self._ending).SerializeToString()
                 self._said_goodbye = True
             elif self._half_closed:
                 # A call that breaks looks half-closed for a moment, before grpc cancels us. A
                 # last frame without content tells them apart: it cannot be written to that one.
                 self._said_goodbye = True
-            else:
+            elif link.handled_told == link.handled and not self._is_alive_due:
                 return None
-        self._number += 1
-        self._handled_told = self._handled
+        link.handled_told = link.handled
+        self._is_alive_due = False
         return frame
 
+    def _fill(self, frame: ResponseFrame) -> bool:
+        """Put what is queued into a numbered batch; tells whether there was anything."""
+        if self._ending is not None and self._ending.reason != "stopping":
+            return False  # it is for the agent's next stream, which may be open already
+        link, share = self.link, self._frame_bytes_max // FRAME_SHARES
+        parcels = self.member.outbox.take(self._now(), share)
+        answers = None
+        if link.pending:
+            answers = link.pending.take(share)
+            self._answers_sent.set()
+        if not parcels and answers is None:
+            return False
+        batch = frame.batch
+        batch.envelopes.extend([parcel.envelope for parcel in parcels])
+        if answers is not None:
+            batch.opened.extend(answers.opened)
+            batch.refusals.extend(answers.refusals)
+            batch.receipts.extend(answers.receipts)
+        frame.number = link.send(parcels, answers)
+        return True
 
-def _taken(waiting: list[bytes], bytes_max: int) -> list[bytes]:
-    """Remove and return the first of what waits, about `bytes_max` at most and one at least."""
-    size = count = 0
-    for item in waiting:
-        size += len(item)
-        if count and size > bytes_max:
-            break
-        count += 1
-    taken = waiting[:count]
-    del waiting[:count]
-    return taken
+    def _goodbye(self, ending: Ending) -> Goodbye:
+        goodbye = Goodbye(reason=ending.reason, detail=ending.detail, move_to=ending.move_to)
+        if ending.reason in RESUMABLE:
+            goodbye.resume_token = self.link.token
+        if ending.reconnect_after > 0:
+            goodbye.reconnect_after.FromNanoseconds(int(ending.reconnect_after * 1e9))
+        return goodbye

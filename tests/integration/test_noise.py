@@ -79,8 +79,10 @@ async def test_frames_with_broken_bytes_end_no_stream(crowd: Crowd, seed: int) -
             envelope = alice.envelope(act, GOOD[act], ttl=9, in_reply_to="m", **header)
             alice.number += 1
             batch = RequestBatch(envelopes=[envelope, envelope], acked_msg_ids=["m1", "m2"])
-            frame = ExchangeRequest(number=alice.number, batch=batch)
-            await alice.write_bytes(mutated(noise, frame.SerializeToString()))
+            # The number stays right: a gap in the numbers is meant to end a stream.
+            number = ExchangeRequest(number=alice.number).SerializeToString()
+            broken = mutated(noise, ExchangeRequest(batch=batch).SerializeToString())
+            await alice.write_bytes(number + broken)
         await alice.is_served()
     await works(bob, carol, crowd)
 

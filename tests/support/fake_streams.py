@@ -86,8 +86,9 @@ class FakeStream:
 
     def send(self, **content: Any) -> None:
         """Send the next frame."""
-        self.number += 1
-        self.send_bytes(ExchangeRequest(number=self.number, **content).SerializeToString())
+        self.number += "batch" in content
+        number = self.number if "batch" in content else 0
+        self.send_bytes(ExchangeRequest(number=number, **content).SerializeToString())
 
     def send_envelopes(self, *envelopes: Envelope) -> None:
         self.send(batch={"envelopes": envelopes})
@@ -179,6 +180,8 @@ class Bob:
             FRAME_BYTES_MAX,
             self._renew,
             self.to_confirm,
+            lambda member: None,
+            parts.router.delivered,
         )
         self.member.stream = self.session
 
@@ -209,7 +212,7 @@ async def bob_is_here(parts: Parts | None = None, waiting: str = "") -> AsyncIte
     async with asyncio.TaskGroup() as tasks:
         bob.ended = tasks.create_task(bob.session.run(Welcome(tenant="acme").SerializeToString()))
         first = await bob.stream.heard()
-        assert (first.number, first.welcome.tenant) == (1, "acme")
+        assert (first.number, first.welcome.tenant) == (0, "acme")
         yield bob
         bob.stream.half_close()
 
@@ -223,6 +226,8 @@ class Served(Parts):
         sessions_max: int = 10,
         frame_bytes_max: int = FRAME_BYTES_MAX,
         grace: float = 30.0,
+        heartbeat: float = 1e6,
+        age_max: float = 0.0,
         revoked: Path | None = None,
         **given: Any,
     ) -> None:
@@ -239,7 +244,9 @@ class Served(Parts):
         )
         self.exchange = Exchange(
             "gw",
-            StreamLimits(sessions_max, frame_bytes_max, 1_000, grace),
+            StreamLimits(
+                sessions_max, frame_bytes_max, 1_000, grace, 100, heartbeat, age_max, 1_000
+            ),
             registration,
             authenticator,
             self.members,

@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 
 from gateway.admission import Admission
+from gateway.allowances import AllowanceLimits
 from gateway.calls import CallLimits
 from gateway.headers import SENDABLE, AdmissionLimits, Sender
+from gateway.link import Link
 from gateway.members import ConsentGrant, Member, MemberLimits, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
@@ -23,6 +25,7 @@ from gateway.settings import LimitSettings, ValidationSettings
 from gateway.validation import Validation
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
+from llmx.v1.receipt_pb2 import Receipt
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 
 SCHEMAS = "https://llm-x.org/schemas/v1/"
@@ -34,20 +37,29 @@ NOW = 1755801900.0
 class Recording:
     """A stream that keeps what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, link: Link) -> None:
+        self.link = link
         self.woken = 0
-        self.opened: list[NegotiationOpened] = []
-        self.refusals: list[Refusal] = []
+        self.warned = 0
         self.closed: list[str] = []
+
+    @property
+    def opened(self) -> list[NegotiationOpened]:
+        return [NegotiationOpened.FromString(one) for one in self.link.pending.opened]
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        return [Refusal.FromString(one) for one in self.link.pending.refusals]
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        return [Receipt.FromString(one) for one in self.link.pending.receipts]
 
     def wake(self) -> None:
         self.woken += 1
 
-    def answer_opened(self, opened: bytes) -> None:
-        self.opened.append(NegotiationOpened.FromString(opened))
-
-    def answer_refused(self, refusal: bytes) -> None:
-        self.refusals.append(Refusal.FromString(refusal))
+    def warn_slow(self, waiting: int, waiting_max: int) -> None:
+        self.warned += 1
 
     def close(self, reason: str, detail: str) -> None:
         self.closed.append(reason)
@@ -64,6 +76,7 @@ class Parts:
         *,
         outbox_messages_max: int = 100,
         burst: float = 1000.0,
+        allowance: AllowanceLimits | None = None,
         audience_max: int = 100,
         open_max: int = 100,
         open_max_tenant: int = 100,
@@ -74,7 +87,18 @@ class Parts:
         self.now = NOW
         self.metrics = Metrics()
         self.members = Members(
-            MemberLimits(1000, 1.0, burst, outbox_messages_max, 1 << 20, 1, 8, 60, 1000), NOW
+            MemberLimits(
+                1000,
+                allowance or AllowanceLimits(1.0, burst),
+                outbox_messages_max,
+                1 << 20,
+                1000,
+                1,
+                8,
+                60,
+                1000,
+            ),
+            NOW,
         )
         self.router = Router("gw", lambda: self.now, self.metrics, 120.0, audience_max)
         self.recorder = Recorder(100, records)
@@ -110,7 +134,8 @@ class Parts:
         """Return an agent with an open stream, which hears everybody if it has consented."""
         member = self.members.join(tenant, f"agent://{name}", self.now)
         assert member is not None
-        member.stream = Recording()
+        member.link = Link("token")
+        member.stream = Recording(member.link)
         if consent:
             member.consents["all"] = ConsentGrant("all", "*")
         return member
@@ -157,4 +182,7 @@ def envelope(
 
 def received(member: Member, now: float = NOW) -> list[Envelope]:
     """Take what waits for an agent."""
-    return [Envelope.FromString(raw) for raw in member.outbox.take(now, 1 << 20)]
+    heard = []
+    while taken := member.outbox.take(now, 1 << 20):
+        heard += [Envelope.FromString(one.envelope) for one in taken]
+    return heard

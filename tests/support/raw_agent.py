@@ -34,6 +34,7 @@ from llmx.v1.exchange_service_pb2 import (
     Welcome,
 )
 from llmx.v1.negotiation_pb2 import NegotiationOpened
+from llmx.v1.receipt_pb2 import Receipt
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 from tests.support.gateways import Gateway
 
@@ -86,7 +87,9 @@ class RawAgent:
         self.control = ControlServiceStub(self.channel)
         self.call: Any = None
         self.number = 0
-        self._seen = 0
+        self.seen = 0
+        """The number of the last batch that was received."""
+        self.receipts: list[Receipt] = []
         self._ids = itertools.count(1)
 
     @property
@@ -102,17 +105,19 @@ class RawAgent:
     async def open(self, **hello: Any) -> Welcome:
         """Say Hello, and return the Welcome."""
         self.connect()
-        self.number = 0
+        if not hello.get("resume_token"):
+            self.number = self.seen = self.confirmed = 0
         await self.write(hello=Hello(**hello))
         frame = await self.read()
-        assert frame.number == 1
+        assert frame.number == 0
         assert frame.WhichOneof("content") == "welcome"
         return frame.welcome
 
     async def write(self, **content: Any) -> None:
-        """Send one frame."""
-        self.number += 1
-        frame = ExchangeRequest(number=self.number, confirmed_number=self._seen, **content)
+        """Send one frame; a batch gets the next number."""
+        self.number += "batch" in content
+        number = self.number if "batch" in content else 0
+        frame = ExchangeRequest(number=number, confirmed_number=self.seen, **content)
         await self.write_bytes(frame.SerializeToString())
 
     async def write_bytes(self, frame: bytes) -> None:
@@ -132,7 +137,7 @@ class RawAgent:
         if not isinstance(raw, bytes):
             raise StreamEndedError(f"{self.name}: {await self.call.code()} {self.goodbye}")
         frame = ExchangeResponse.FromString(raw)
-        self._seen = frame.number
+        self.seen = max(self.seen, frame.number)
         assert frame.confirmed_number >= self.confirmed or not self.numbers_frames
         self.confirmed = frame.confirmed_number
         batch = frame.batch
@@ -142,6 +147,7 @@ class RawAgent:
                 self.messages.append(envelope)
         self.refusals.extend(batch.refusals)
         self.openings.extend(batch.opened)
+        self.receipts.extend(batch.receipts)
         if frame.HasField("token_renewed"):
             self.renewals.append(frame.token_renewed)
         if frame.HasField("goodbye"):

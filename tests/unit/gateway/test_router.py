@@ -112,7 +112,8 @@ def test_a_slow_consumer_is_closed_and_what_was_queued_before_waits_for_it() -> 
     parts = Parts(outbox_messages_max=2)
     bob = parts.join("bob")
     pushed = [parts.router.deliver(bob, parcel(f"m{n}")) for n in range(3)]
-    assert pushed == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
+    assert pushed == [Pushed.QUEUED, Pushed.CROWDED, Pushed.FULL]
+    assert stream_of(bob).warned == parts.metrics.warned == 1
     assert stream_of(bob).closed == ["slow_consumer"] and parts.metrics.overflowed == 1
     assert len(bob.outbox) == 2
 

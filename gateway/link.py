@@ -1,0 +1,181 @@
+"""One agent's session: its numbers in both directions, and the answers it has not confirmed.
+
+A session outlives its stream. What the agent sends is numbered, so that a batch that comes
+again is noticed and one that was lost leaves a gap that shows. What the gateway sends is
+numbered too, and kept until the agent confirms the batch it went in: answers (refusals,
+opened, receipts) here, messages in the outbox, which wants an acknowledgement for each.
+
+    pending → in flight, under a number → confirmed, or pending again when a stream is resumed
+
+Pure: nothing here reads a clock or sends anything.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+import msgspec
+
+from gateway.outbox import Parcel
+
+FLIGHTS_MAX = 1_024
+"""Batches that may be unconfirmed; beyond it the session cannot be resumed from the oldest."""
+KEPT_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of unconfirmed answers; beyond it the same."""
+
+
+class Heard(enum.Enum):
+    """What the number of a batch means."""
+
+    NEXT = enum.auto()
+    REPEAT = enum.auto()
+    """It was handled before."""
+    GAP = enum.auto()
+    """One before it is missing."""
+
+
+class Answers(msgspec.Struct, gc=False):
+    """What the gateway has to say to an agent beside messages, serialised."""
+
+    refusals: list[bytes]
+    opened: list[bytes]
+    receipts: list[bytes]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.refusals) + len(self.opened) + len(self.receipts)
+
+    @property
+    def size(self) -> int:
+        """Return their bytes."""
+        return sum(sum(map(len, some)) for some in (self.refusals, self.opened, self.receipts))
+
+    def take(self, bytes_max: int) -> Answers:
+        """Remove and return the first of each kind, about `bytes_max` each and one at least."""
+        return Answers(
+            _taken(self.refusals, bytes_max),
+            _taken(self.opened, bytes_max),
+            _taken(self.receipts, bytes_max),
+        )
+
+
+class Flight(msgspec.Struct, gc=False):
+    """A batch that was sent and is not confirmed."""
+
+    number: int
+    parcels: list[Parcel]
+    answers: Answers | None
+    size: int
+    """Bytes of the answers."""
+
+
+class Link:
+    """The session of one agent, whatever stream carries it."""
+
+    __slots__ = (
+        "_discarded",
+        "_flights",
+        "_kept_bytes",
+        "_oldest",
+        "handled",
+        "handled_told",
+        "pending",
+        "sent",
+        "token",
+    )
+
+    def __init__(self, token: str) -> None:
+        """Begin at the number 1 in both directions; `token` is the secret to resume with."""
+        self.token = token
+        self.handled = 0
+        """The number of the last batch of the agent that was handled."""
+        self.handled_told = 0
+        """The same, as far as the agent was told."""
+        self.sent = 0
+        """The number of the last batch that was sent."""
+        self.pending = Answers([], [], [])
+        """What waits for the writer."""
+        self._discarded = 0
+        self._flights: deque[Flight] = deque()
+        self._kept_bytes = 0
+        self._oldest = 0
+
+    def __repr__(self) -> str:
+        """Tell the state in words."""
+        return (
+            f"<Link: {self.handled} handled, {self.sent} sent, {len(self._flights)} of them "
+            f"unconfirmed, {len(self.pending)} answers pending>"
+        )
+
+    def hear(self, number: int) -> Heard:
+        """Tell what a batch with this number is; the caller sets `handled` when it is done."""
+        handled = self.handled
+        if number == handled + 1:
+            self._discarded = 0
+            return Heard.NEXT
+        if number <= handled:
+            return Heard.REPEAT
+        if number <= handled + 1 + self._discarded:
+            self._discarded = 0
+            return Heard.NEXT
+        return Heard.GAP
+
+    def discard(self) -> None:
+        """Expect that a frame which could not be read was a batch with a number of its own."""
+        self._discarded += 1
+
+    def send(self, parcels: list[Parcel], answers: Answers | None) -> int:
+        """Return the number for a batch with these contents, and keep them until confirmed."""
+        self.sent += 1
+        size = 0 if answers is None else answers.size
+        self._flights.append(Flight(self.sent, parcels, answers, size))
+        self._kept_bytes += size
+        if len(self._flights) > FLIGHTS_MAX or self._kept_bytes > KEPT_BYTES_MAX:
+            dropped = self._flights.popleft()
+            self._kept_bytes -= dropped.size
+            self._oldest = dropped.number
+        return self.sent
+
+    def confirm(self, number: int) -> None:
+        """Forget every batch up to `number`; an old or impossible confirmation does nothing."""
+        flights = self._flights
+        while flights and flights[0].number <= number:
+            self._kept_bytes -= flights.popleft().size
+
+    def resume(self, received: int) -> set[str] | None:
+        """Make the answers after batch `received` pending again, before what is pending.
+
+        Returns the msg_ids of the messages that were in those batches, or None when this
+        session cannot be resumed from there.
+        """
+        if not self._oldest <= received <= self.sent:
+            return None
+        self.confirm(received)
+        lost = [flight.answers for flight in self._flights if flight.answers is not None]
+        pending = self.pending
+        self.pending = Answers(
+            [one for answers in lost for one in answers.refusals] + pending.refusals,
+            [one for answers in lost for one in answers.opened] + pending.opened,
+            [one for answers in lost for one in answers.receipts] + pending.receipts,
+        )
+        msg_ids = {parcel.msg_id for flight in self._flights for parcel in flight.parcels}
+        self._flights.clear()
+        self._kept_bytes = 0
+        self._discarded = 0
+        self.sent = received
+        return msg_ids
+
+
+def _taken(waiting: list[bytes], bytes_max: int) -> list[bytes]:
+    if not waiting:
+        return []
+    size = count = 0
+    for item in waiting:
+        size += len(item)
+        if count and size > bytes_max:
+            break
+        count += 1
+    taken = waiting[:count]
+    del waiting[:count]
+    return taken
