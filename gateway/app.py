@@ -85,7 +85,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     authenticator = build_authenticator(settings.auth)
     async with Validation(settings.validation, limits, metrics) as validation:
         await authenticator.start(now())
-        router = Router(gateway_id, now, metrics, limits.ttl_default, AUDIENCE_MAX)
+        router = Router(gateway_id, now, members, metrics, limits.ttl_default, AUDIENCE_MAX)
         negotiations = Negotiations(
             gateway_id,
             now,

@@ -46,6 +46,9 @@ CONFIRM_SECONDS = 0.02
 """How long a confirmation may wait for a frame to ride on."""
 UPKEEP_SECONDS = 0.25
 """How often repeats, expiries, tokens and absences are looked at."""
+WATCH_SLICES = 8
+"""In how many upkeeps every stream is looked at once, if there are many."""
+WATCH_SLICE_MIN = 64
 RECONNECTS_PER_SECOND = 1_000
 """How many agents are asked to come back in one second when the gateway stops."""
 
@@ -99,6 +102,7 @@ class Exchange:
         self.sessions: set[Session] = set()
         self._streams = 0
         self._left: list[Member] = []
+        self._unwatched: list[Session] = []
         self._repeats = RepeatBudget(limits.repeats_per_second, now())
 
     async def authenticate(self, context: Context) -> Identity:
@@ -160,7 +164,7 @@ class Exchange:
             self._router.delivered,
         )
         member.stream = session
-        member.away_since = None
+        self._members.arrive(member)
         self.sessions.add(session)
         reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
         log.debug("stream opened", agent=member.agent_id, tenant=identity.tenant)
@@ -210,8 +214,7 @@ class Exchange:
         It hears no more calls and its open negotiations need no answer from it, while what
         was sent to it directly still waits for the grace.
         """
-        member.stream = None
-        member.away_since = self._now()
+        self._members.part(member, self._now())
         if said_so:
             member.tenant.listen(member, ())
             self._left.append(member)  # its negotiations hear of it at the next upkeep
@@ -325,7 +328,12 @@ class Exchange:
 
     def upkeep(self, now: float, chance: Callable[[], float]) -> None:
         """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1."""
-        for session in list(self.sessions):
+        # A part of them each time: to look at 5,000 would keep everybody waiting for 8 ms.
+        self._unwatched = self._unwatched or list(self.sessions)
+        slice_size = max(WATCH_SLICE_MIN, len(self.sessions) // WATCH_SLICES)
+        watched = self._unwatched[-slice_size:]
+        del self._unwatched[-slice_size:]
+        for session in watched:
             fault = self._authenticator.still_good(session.identity, now)
             if fault is not None:
                 reason = "token_revoked" if fault.code == "revoked" else "token_expired"
@@ -334,12 +342,13 @@ class Exchange:
                 session.close("aged", "the stream is as old as streams may be; open another one")
             else:
                 session.show_life(now, self._limits.heartbeat)
-        for tenant in list(self._members.tenants.values()):
-            for member in list(tenant.members.values()):
-                if member.outbox.next_due <= now:
-                    self._tend(member, now, chance)
-                if member.away_since is not None and now - member.away_since > self._limits.grace:
-                    self._forget(member)
+        for member in list(self._members.owing.values()):
+            if not len(member.outbox):
+                del self._members.owing[member.key]
+            elif member.outbox.next_due <= now:
+                self._tend(member, now, chance)
+        for member in self._members.away_before(now - self._limits.grace):
+            self._forget(member)
         if self._left:
             gone = [member for member in self._left if member.stream is None]
             self._left.clear()
@@ -352,10 +361,11 @@ class Exchange:
             self._router.undelivered(member, over, "expired")
         # What all agents together do not get again now, they get when the budget allows it.
         stream = member.stream
-        if stream is not None and outbox.is_late(now):
-            if self._repeats.allows(now, outbox.sent_count):
-                self._metrics.repeated += outbox.repeat(now, chance())
-                stream.wake()
+        if stream is None or not outbox.is_late(now):
+            return
+        if self._repeats.allows(now, outbox.sent_count):
+            self._metrics.repeated += outbox.repeat(now, chance())
+            stream.wake()
 
     def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
         """Ask every agent to go on elsewhere, and not all at once."""

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Protocol
 
 from gateway.allowances import Allowance, AllowanceLimits, Allowances
@@ -191,6 +192,9 @@ class Members:
         self.tenants: dict[str, Tenant] = {}
         self.tenant_by_tag: dict[str, Tenant] = {}
         self.count = 0
+        self.owing: dict[str, Member] = {}
+        """Those whose outbox may hold something, by key; upkeep looks at no others."""
+        self._away: dict[str, Member] = {}  # those without a stream, longest away first
         self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
 
@@ -227,12 +231,36 @@ class Members:
             away_since=now,
         )
         tenant.members[agent_id] = member
+        self._away[member.key] = member
         self.count += 1
         return member
+
+    def arrive(self, member: Member) -> None:
+        """Know that a member has a stream."""
+        member.away_since = None
+        self._away.pop(member.key, None)
+
+    def part(self, member: Member, now: float) -> None:
+        """Know that a member has no stream any more."""
+        member.stream = None
+        member.away_since = now
+        self._away.pop(member.key, None)
+        self._away[member.key] = member
+
+    def away_before(self, moment: float) -> list[Member]:
+        """Return those that have been away since before a moment, longest first."""
+        return list(
+            takewhile(
+                lambda member: member.away_since is not None and member.away_since < moment,
+                self._away.values(),
+            )
+        )
 
     def forget(self, member: Member) -> None:
         """Remove a member; its tenant stays while it has agents or groups."""
         member.tenant.forget(member)
+        self._away.pop(member.key, None)
+        self.owing.pop(member.key, None)
         self.allowances.leave(member.allowance)
         self.count -= 1
         if not member.tenant.members and not member.tenant.groups:

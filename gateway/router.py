@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from gateway.clock import Clock, iso_text
-from gateway.members import AGENT_ADDRESS, NAME, Member, Tenant
+from gateway.members import AGENT_ADDRESS, NAME, Member, Members, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
@@ -48,6 +48,7 @@ class Router:
         self,
         gateway_id: str,
         now: Clock,
+        members: Members,
         metrics: Metrics,
         ttl_default: float,
         audience_max: int,
@@ -55,6 +56,7 @@ class Router:
         """Deliver for one gateway."""
         self.address = f"gateway://{gateway_id}"
         self._now = now
+        self._owing = members.owing
         self._metrics = metrics
         self._ttl_default = ttl_default
         self._audience_max = audience_max
@@ -169,11 +171,13 @@ class Router:
         pushed = member.outbox.push(parcel)
         if pushed is QUEUED:
             self._metrics.delivered += 1
+            self._owing[member.key] = member
             stream = member.stream
             if stream is not None:
                 stream.wake()
         elif pushed is Pushed.CROWDED:
             self._metrics.delivered += 1
+            self._owing[member.key] = member
             self._warn(member)
         elif pushed is Pushed.FULL:
             self._metrics.overflowed += 1

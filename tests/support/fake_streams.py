@@ -67,6 +67,9 @@ class FakeStream:
     call: asyncio.Task[None]
     """The gateway's side, once it is served."""
 
+    first: ExchangeResponse
+    """The frame with the Welcome."""
+
     def __init__(self, token: str = "") -> None:
         self.metadata: list[tuple[str, str | bytes]] = []
         if token:
@@ -228,6 +231,7 @@ class Served(Parts):
         grace: float = 30.0,
         heartbeat: float = 1e6,
         age_max: float = 0.0,
+        repeats_per_second: float = 1_000,
         revoked: Path | None = None,
         **given: Any,
     ) -> None:
@@ -245,7 +249,14 @@ class Served(Parts):
         self.exchange = Exchange(
             "gw",
             StreamLimits(
-                sessions_max, frame_bytes_max, 1_000, grace, 100, heartbeat, age_max, 1_000
+                sessions_max,
+                frame_bytes_max,
+                1_000,
+                grace,
+                100,
+                heartbeat,
+                age_max,
+                repeats_per_second,
             ),
             registration,
             authenticator,
@@ -271,7 +282,7 @@ class Served(Parts):
     def join(self, name: str, tenant: str = "acme", *, consent: bool = True) -> Member:
         """Return an agent with an open stream, for which upkeep needs no grace."""
         member = super().join(name, tenant, consent=consent)
-        member.away_since = None
+        self.members.arrive(member)
         return member
 
     def token(self, name: str, **claims: Any) -> str:
@@ -293,14 +304,17 @@ class Served(Parts):
 
     @asynccontextmanager
     async def open(
-        self, name: str, hello: Hello | None = None, token: str = ""
+        self, name: str, hello: Hello | None = None, token: str = "", received: int = 0
     ) -> AsyncIterator[FakeStream]:
-        """Serve an agent's stream within the block; at its end the agent half-closes it."""
+        """Serve an agent's stream within the block; at its end the agent half-closes it.
+
+        The agent says that it has `received` so many batches of the session it goes on with.
+        """
         line = FakeStream(token or self.token(name))
-        line.send(hello=hello or Hello())
+        line.send(hello=hello or Hello(), confirmed_number=received)
         async with asyncio.TaskGroup() as tasks:
             line.call = tasks.create_task(self.exchange.handle(None, line))  # type: ignore[arg-type]
-            welcome = await line.heard()
-            assert welcome.WhichOneof("content") == "welcome"
+            line.first = await line.heard()
+            assert line.first.WhichOneof("content") == "welcome"
             yield line
             line.half_close()

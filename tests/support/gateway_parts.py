@@ -100,7 +100,9 @@ class Parts:
             ),
             NOW,
         )
-        self.router = Router("gw", lambda: self.now, self.metrics, 120.0, audience_max)
+        self.router = Router(
+            "gw", lambda: self.now, self.members, self.metrics, 120.0, audience_max
+        )
         self.recorder = Recorder(100, records)
         self.negotiations = Negotiations(
             "gw",

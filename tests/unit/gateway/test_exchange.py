@@ -218,7 +218,7 @@ async def test_after_the_grace_an_agent_is_forgotten_and_others_hear(served: Ser
     served.admit(alice, call)
     received(bob)
     bob.outbox.confirm(["m2"], NOW)  # so it is the negotiation that must hear
-    bob.stream, bob.away_since = None, NOW
+    served.members.part(bob, NOW)
     served.now += 30.1
     served.exchange.upkeep(served.now, certain)
     assert set(bob.tenant.members) == {"agent://alice"}

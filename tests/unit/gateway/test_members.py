@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from gateway.allowances import AllowanceLimits
 from gateway.members import (
     AGENT_ADDRESS,
     CAPABILITY,
@@ -17,10 +20,10 @@ from gateway.members import (
 
 LIMITS = MemberLimits(
     agents_max=3,
-    rate_per_second=10,
-    burst=10,
+    allowance=AllowanceLimits(rate=10, burst=10),
     outbox_messages_max=10,
     outbox_bytes_max=1000,
+    window_messages=10,
     retry_first=1,
     retry_max=8,
     duplicates_window=60,
@@ -224,3 +227,16 @@ def test_what_is_no_name_of_a_topic_or_group(name: str) -> None:
 def test_a_capability_may_have_a_version_and_a_namespace() -> None:
     assert CAPABILITY.fullmatch("acme:gpu/lease@1.2")
     assert not CAPABILITY.fullmatch("gpu lease")
+
+
+def test_the_agents_of_a_tenant_share_its_allowance_and_leave_it_one_by_one() -> None:
+    limits = replace(LIMITS, allowance=AllowanceLimits(10, 10, 10, 10, reserve=0.0))
+    members = Members(limits, now=0.0)
+    bob, carol = joined(members, "bob"), joined(members, "carol")
+    eve = joined(members, "eve", "umbrella")
+    while bob.allowance.take(0.0, 1) is None:
+        pass
+    assert carol.allowance.take(0.0, 1) is not None
+    members.forget(bob)
+    assert joined(members, "bob").allowance.take(0.0, 1) is not None
+    assert eve.allowance.take(0.0, 1) is None
