@@ -18,6 +18,7 @@ from gateway.calls import CallLimits, call_of
 from gateway.clock import Clock
 from gateway.codec import EVENT_OF
 from gateway.duplicates import Duplicates
+from gateway.durability import NO_STORE, STORE_FAILS, Durability
 from gateway.headers import (
     AdmissionLimits,
     HeaderCheck,
@@ -30,7 +31,7 @@ from gateway.negotiations import UNKNOWN_NEGOTIATION, Cause, Negotiations, redac
 from gateway.outbox import Parcel, Pushed
 from gateway.policies import Policies
 from gateway.refusals import Fault, refusal_of
-from gateway.router import Router
+from gateway.router import Audience, Router
 from gateway.validation import Judgement, Validation
 from llmx.v1.envelope_pb2 import (
     ACT_CFP,
@@ -94,6 +95,8 @@ class Admission:
         self._negotiations = negotiations
         self._duplicates = duplicates
         self.stopping = False
+        self.durability: Durability | None = None
+        """Set when the gateway has a store."""
 
     def admit(self, sender: Sender, raw: bytes) -> Waiting | None:
         """Admit or refuse one serialised envelope; the answer goes to the sender's stream.
@@ -171,6 +174,12 @@ class Admission:
         shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
             return self._refuse(member, letter.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
+        if self.durability is not None or envelope.durable:
+            due = self._durable_act(negotiation_id, wanted=envelope.durable)
+            if isinstance(due, Fault):
+                return self._refuse(member, letter.msg_id, due, negotiation_id)
+            if due is not None:
+                cause = msgspec.structs.replace(cause, owed=due.owe(member))
         event = EVENT_OF[act](member.agent_id, letter.msg_id, judgement.body, now)
         self._duplicates.remember(letter.key, "", now)
         self._metrics.admitted += 1
@@ -179,6 +188,8 @@ class Admission:
     def _enter_message(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
     ) -> Waiting | None:
+        if member.owed and not envelope.durable:
+            return self._enter_after_owed(member, envelope, key, cause, now)
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
         if isinstance(audience, Fault):
             return self._refuse(member, envelope.msg_id, audience)
@@ -193,6 +204,8 @@ class Admission:
             "",
             cause.receipt,
         )
+        if envelope.durable:
+            return self._enter_durably(member, audience, parcel, key, cause, now)
         missed: list[tuple[str, str]] = []
         for other, topic in zip(audience.members, audience.topics, strict=True):
             pushed = self._router.deliver(other, self._for(other, topic, parcel, cause, now))
@@ -201,13 +214,59 @@ class Admission:
             elif pushed is Pushed.ID_TAKEN:
                 missed.append((other.agent_id, "msg_id_taken"))
         if len(missed) == len(audience.members):
-            fault = OVERLOADED_RECIPIENT if missed[0][1] == "recipient_overloaded" else ID_TAKEN
-            return self._refuse(member, envelope.msg_id, fault)
+            return self._refuse(member, envelope.msg_id, MISSED[missed[0][1]])
         self._duplicates.remember(key, "", now)
         self._metrics.admitted += 1
         for agent_id, reason in missed:
             self._router.tell_failure(member.tenant, parcel, agent_id, reason)
         return None
+
+    async def _enter_after_owed(
+        self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
+    ) -> None:
+        """Route a message behind a durable one of the same sender, which waits for the disk."""
+        await member.settled()
+        self._enter_message(member, envelope, key, cause, now)
+
+    def _enter_durably(
+        self,
+        member: Member,
+        audience: Audience,
+        parcel: Parcel,
+        key: str,
+        cause: Cause,
+        now: float,
+    ) -> Waiting | None:
+        """Route a message once it is on disk; the frame it came in waits for that."""
+        durability = self.durability
+        if durability is None or not durability.is_available:
+            fault = NO_STORE if durability is None else STORE_FAILS
+            return self._refuse(member, parcel.msg_id, fault)
+
+        def hear(written: bool) -> None:
+            if written:
+                self._metrics.admitted += 1
+                for agent_id, reason in missed:
+                    self._router.tell_failure(member.tenant, parcel, agent_id, reason)
+            else:
+                member.receipts_due = [one for one in member.receipts_due if one != parcel.msg_id]
+                self._refuse(member, parcel.msg_id, STORE_FAILS)
+
+        letters = [
+            (other, self._for(other, topic, parcel, cause, now))
+            for other, topic in zip(audience.members, audience.topics, strict=True)
+        ]
+        missed = durability.send(member, key, letters, now, hear)
+        if len(missed) == len(letters):
+            return self._refuse(member, parcel.msg_id, MISSED[missed[0][1]])
+        return None
+
+    def _durable_act(self, negotiation_id: str, *, wanted: bool) -> Durability | Fault | None:
+        """Return what makes an act durable if its negotiation is, or why it cannot be."""
+        durability = self.durability
+        if durability is not None and durability.concerns(negotiation_id):
+            return durability if durability.is_available else STORE_FAILS
+        return NOT_DURABLE if wanted else None
 
     def _for(
         self, other: Member, topic: str | None, parcel: Parcel, cause: Cause, now: float
@@ -229,11 +288,17 @@ class Admission:
         called = [
             (other.agent_id, topic)
             for other, topic in zip(audience.members, audience.topics, strict=True)
-            if other is not member  # nobody bids in a round of its own
+            if other is not member and not other.is_away  # nobody bids in a round of its own
         ]
         if not called:
-            return self._refuse(member, envelope.msg_id, ONLY_ITSELF)
+            fault = ONLY_ITSELF if audience.members == (member,) else ALL_AWAY
+            return self._refuse(member, envelope.msg_id, fault)
         assert cause.body is not None, "a judged call has a payload"
+        durability = self.durability
+        is_durable = envelope.durable or cause.body.get("durable") is True
+        if is_durable and (durability is None or not durability.is_available):
+            fault = NO_STORE if durability is None else STORE_FAILS
+            return self._refuse(member, envelope.msg_id, fault)
         call = call_of(
             cause.body,
             negotiation_id=self._negotiations.mint(member.tenant),
@@ -252,9 +317,10 @@ class Admission:
         topics = tuple(topic for _, topic in called)
         named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
-        full = self._negotiations.open(
-            call, msgspec.structs.replace(cause, envelope=cause.envelope + named, topics=topics)
-        )
+        cause = msgspec.structs.replace(cause, envelope=cause.envelope + named, topics=topics)
+        if is_durable and durability is not None:
+            cause = msgspec.structs.replace(cause, owed=durability.owe(member))
+        full = self._negotiations.open(call, cause)
         return None if full is None else full.room()
 
     def _refuse(
@@ -298,6 +364,20 @@ ONLY_ITSELF = Fault(
     "call a topic or other agents",
     "/envelope/to",
 )
+ALL_AWAY = Fault(
+    "NO_RECIPIENTS",
+    "everybody whom the call could reach is away",
+    "call again when they are back, or call others; a plain message would wait for them",
+    "/envelope/to",
+)
+NOT_DURABLE = Fault(
+    "STORE_UNAVAILABLE",
+    "the negotiation was not called as a durable one, so no act in it can be",
+    "leave durable out here, or set it on the call",
+    "/envelope/durable",
+)
+MISSED = {"recipient_overloaded": OVERLOADED_RECIPIENT, "msg_id_taken": ID_TAKEN}
+"""What the sender hears when a message reached nobody, by why."""
 STOPPING = Fault(
     "STOPPING",
     "the gateway is stopping and takes no new calls",

@@ -10,9 +10,10 @@ import asyncio
 import gc
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -21,29 +22,38 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
+from gateway.absences import Absences
 from gateway.admission import Admission
 from gateway.allowances import AllowanceLimits
 from gateway.auth import build_authenticator
 from gateway.calls import CallLimits
 from gateway.clock import steady_clock
 from gateway.control import ControlService
+from gateway.durability import Durability
+from gateway.durable_negotiations import DurableNegotiations
 from gateway.exchange import Exchange, StreamLimits
 from gateway.headers import AdmissionLimits
+from gateway.mailbox import Mailbox, MailboxLimits
 from gateway.members import MemberLimits, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.policies import Policies
 from gateway.records import Recorder
 from gateway.registration import RegistrationLimits
+from gateway.restoration import restore
+from gateway.roster import Roster
 from gateway.router import Router
 from gateway.settings import (
     ENVELOPE_HEADER_BYTES_MAX,
     EngineSettings,
     LimitSettings,
+    MailboxSettings,
     ServerSettings,
     Settings,
     SettingsError,
 )
+from gateway.store import Store
+from gateway.store_file import running_store
 from gateway.validation import Validation
 from llmx.v1 import control_service_pb2, exchange_service_pb2
 from policy.acceptance import PolicyError
@@ -83,10 +93,18 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     members = Members(_member_limits(limits), now())
     metrics.limits_reached = members.allowances.over  # counted where they are reached
     authenticator = build_authenticator(settings.auth)
-    async with Validation(settings.validation, limits, metrics) as validation:
+    async with (
+        Validation(settings.validation, limits, metrics) as validation,
+        running_store(settings.mailbox) as store,
+    ):
         await authenticator.start(now())
-        router = Router(gateway_id, now, members, metrics, limits.ttl_default, AUDIENCE_MAX)
-        negotiations = Negotiations(
+        mailbox = Mailbox(_mailbox_limits(settings.mailbox), store)
+        router = Router(
+            gateway_id, now, members, metrics, limits.ttl_default, AUDIENCE_MAX, mailbox
+        )
+        roster = None if store is None else Roster(store)
+        absences = Absences(mailbox, members, router, settings.mailbox.keep_seconds, roster, store)
+        negotiations = (Negotiations if store is None else DurableNegotiations)(
             gateway_id,
             now,
             members,
@@ -145,6 +163,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             admission,
             negotiations,
             router,
+            absences,
             metrics,
             now,
         )
@@ -158,7 +177,16 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             router,
             now,
         )
-        _add_gauges(metrics, exchange, members, negotiations)
+        _add_gauges(metrics, exchange, members, negotiations, mailbox)
+        durability: Durability | None = None
+        if store is not None and roster is not None:
+            assert isinstance(negotiations, DurableNegotiations), "it is made for the store"
+            durability = Durability(store, mailbox, members, router, limits.duplicates_seconds, now)
+            negotiations.durability = admission.durability = durability
+            router.tell_durably = durability.tell
+            members.changed = roster.note
+            await restore(store, roster, mailbox, members, negotiations, now())
+            _add_store_figures(metrics, store)
         server, readiness = _server(exchange, control)
         port = _listen(server, settings.server)
         registry = CollectorRegistry()
@@ -172,10 +200,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         gc.set_threshold(10_000, 20, 100)  # 3 ms a pause; at 50,000 it was 55, for one in a hundred
         tasks = asyncio.TaskGroup()
         async with tasks:
-            chores = [tasks.create_task(shard.run()) for shard in negotiations.shards]
-            chores.append(tasks.create_task(exchange.confirm()))
-            chores.append(tasks.create_task(exchange.look_after()))
-            chores.append(tasks.create_task(authenticator.run(now)))
+            chores: list[Coroutine[Any, Any, None]]
+            chores = [shard.run() for shard in negotiations.shards]
+            chores += [exchange.confirm(), exchange.look_after(), absences.run()]
+            chores.append(authenticator.run(now))
+            if durability is not None:
+                chores.append(durability.purge(negotiations.is_known))
+            running = [tasks.create_task(chore) for chore in chores]
             await _set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
             try:
                 yield Running(
@@ -188,8 +219,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 move_to = settings.server.move_to
                 exchange.stop(tuple(move_to.split(",")) if move_to else (), random.random)
                 await server.stop(settings.server.shutdown_grace)
-                for chore in chores:
-                    chore.cancel()
+                for task in running:
+                    task.cancel()
+                await absences.stop()
                 if scrape is not None:
                     scrape.shutdown()
                     scrape.server_close()
@@ -239,6 +271,15 @@ def _member_limits(limits: LimitSettings) -> MemberLimits:
         retry_max=limits.retry_max,
         duplicates_window=limits.duplicates_seconds,
         duplicates_ids_max=limits.duplicates_ids_max,
+    )
+
+
+def _mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
+    return MailboxLimits(
+        settings.messages_per_agent_max,
+        settings.bytes_per_agent_max,
+        settings.messages_max,
+        settings.bytes_max,
     )
 
 
@@ -296,12 +337,21 @@ async def _set_readiness(readiness: health.aio.HealthServicer, status: int) -> N
 
 
 def _add_gauges(
-    metrics: Metrics, exchange: Exchange, members: Members, negotiations: Negotiations
+    metrics: Metrics,
+    exchange: Exchange,
+    members: Members,
+    negotiations: Negotiations,
+    mailbox: Mailbox,
 ) -> None:
     metrics.gauges.update(
         {
             "llmx_streams": ("Open streams.", lambda: len(exchange.sessions)),
             "llmx_agents": ("Agents known.", lambda: members.count),
+            "llmx_mailbox_messages": (
+                "Messages kept for agents that are away, and durable ones.",
+                lambda: mailbox.index.messages,
+            ),
+            "llmx_mailbox_bytes": ("Bytes of those.", lambda: mailbox.index.bytes),
             "llmx_negotiations": ("Negotiations remembered.", lambda: len(negotiations)),
             "llmx_shard_queue": (
                 "Events waiting for shards.",
@@ -315,5 +365,26 @@ def _add_gauges(
                     for member in list(tenant.members.values())
                 ),
             ),
+        }
+    )
+
+
+def _add_store_figures(metrics: Metrics, store: Store) -> None:
+    metrics.gauges["llmx_store_available"] = (
+        "1 while the store takes durable messages, else 0.",
+        lambda: float(store.is_available),
+    )
+    metrics.gauges["llmx_store_bytes"] = (
+        "Bytes in use in the store's file.",
+        lambda: store.used_bytes,
+    )
+    metrics.sums.update(
+        {
+            "llmx_store_commits": ("Transactions written.", lambda: store.commits),
+            "llmx_store_commit_seconds": (
+                "Seconds spent on writing them.",
+                lambda: store.commit_seconds,
+            ),
+            "llmx_store_failures": ("Transactions not written.", lambda: store.failures),
         }
     )

@@ -9,7 +9,8 @@ secret, and `alg: none` is no algorithm. HS256 counts only where a development s
 
 Claims: `sub` the agent (`agent://alice`) · `aud`, `iss`, `exp` required · `nbf`, `iat` honoured ·
 `jti` for revocation · `tenant`, "default" when absent · `roles`, list of words such as
-"operator" · `acts`, list of the acts that the agent may perform, all when absent.
+"operator" · `acts`, list of the acts that the agent may perform, all when absent · `class`,
+"system" for an agent that may use what its tenant's limits reserve, "normal" when absent.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from gateway.members import AGENT_ADDRESS
 from gateway.revocations import Revocations
 from gateway.settings import AuthSettings, SettingsError
 from gateway.tokens import (
+    CLASSES,
     SECRET_BYTES_MIN,
     development_secret,
     mint_development_token,
@@ -78,6 +80,8 @@ class Identity:
     """Seconds since 1970. From then on the token counts no longer."""
     token_id: str
     """The `jti`; empty when the token has none, which then cannot be revoked alone."""
+    system: bool = False
+    """Is it of the class that may use what its tenant's limits reserve?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +302,18 @@ def _identity(claims: Mapping[str, object]) -> Identity | AuthFault:
     acts = None if "acts" not in claims else _words(claims["acts"])
     if acts is None and "acts" in claims:
         return AuthFault("malformed", "`acts` is no list of words", 'write ["cfp", "accept"]')
+    named = claims.get("class", "normal")
+    if named not in CLASSES:
+        return AuthFault(
+            "malformed",
+            f"`class` {_shown(named)} is no class of agents",
+            f"use {' or '.join(CLASSES)}, or leave it out",
+        )
     expires_at, token_id = _seconds(claims.get("exp")), claims.get("jti", "")
     assert expires_at is not None, "_fault_of_time checked it"
     assert isinstance(token_id, str), "_revoked checked it"
     lowered = None if acts is None else frozenset(act.lower() for act in acts)
-    return Identity(agent_id, tenant, roles, lowered, expires_at, token_id)
+    return Identity(agent_id, tenant, roles, lowered, expires_at, token_id, named == "system")
 
 
 def _words(value: object) -> frozenset[str] | None:

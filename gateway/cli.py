@@ -93,17 +93,30 @@ def token(
     ttl: Annotated[float, typer.Option(help="Seconds that it counts.")] = 3600.0,
     role: Annotated[list[str] | None, typer.Option(help="A role, operator for example.")] = None,
     act: Annotated[list[str] | None, typer.Option(help="An act it may perform; none: all.")] = None,
+    named: Annotated[
+        str, typer.Option("--class", help="system: may use what its tenant's limits reserve.")
+    ] = "normal",
 ) -> None:
     """Print a development token for an agent."""
     from gateway.commands.state import state_dir
     from gateway.members import AGENT_ADDRESS
-    from gateway.tokens import development_secret, mint_development_token
+    from gateway.tokens import CLASSES, development_secret, mint_development_token
 
     if AGENT_ADDRESS.fullmatch(agent) is None:
         raise typer.BadParameter(f"{agent} is no agent; use agent://NAME")
+    if named not in CLASSES:
+        raise typer.BadParameter(f"{named} is no class; use {' or '.join(CLASSES)}")
     secret = development_secret(state_dir())
     typer.echo(
-        mint_development_token(secret, agent, tenant=tenant, ttl=ttl, roles=role or (), acts=act)
+        mint_development_token(
+            secret,
+            agent,
+            tenant=tenant,
+            ttl=ttl,
+            roles=role or (),
+            acts=act,
+            system=named == "system",
+        )
     )
 
 

@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 
 from gateway.auth import Identity
 from gateway.clock import Clock
-from gateway.headers import too_fast
 from gateway.members import Member, Members
 from gateway.negotiations import Negotiations
 from gateway.outbox import Parcel
@@ -39,6 +38,7 @@ REQUEST_BYTES_MAX = 256 * 1024
 
 STATUS_OF = {
     "RATE_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "QUOTA_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "TOO_LARGE": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "NOT_A_PARTY": grpc.StatusCode.PERMISSION_DENIED,
@@ -117,9 +117,9 @@ class ControlService(ControlServiceServicer):
         member = self._members.join(identity.tenant, identity.agent_id, now)
         if member is None:
             await abort(context, Fault("OVERLOADED", "the gateway is full", "try another one"))
-        wait = member.bucket.take(now)  # the same one that messages take from
-        if wait:
-            await abort(context, too_fast(wait))
+        over = member.allowance.take(now, 0, identity.system)  # the same as a message's
+        if over is not None:
+            await abort(context, over)
         return member
 
     async def _operator(self, context: Context) -> Identity:
@@ -142,6 +142,7 @@ class ControlService(ControlServiceServicer):
         )
         if fault is not None:
             await abort(context, fault)
+        self._members.changed(member)
         return messages.RegisterAgentResponse(agent=agent_of(member))
 
     async def ListAgents(
@@ -174,6 +175,7 @@ class ControlService(ControlServiceServicer):
         fault = set_topics(member, topics, self._limits)
         if fault is not None:
             await abort(context, fault)
+        self._members.changed(member)
 
     async def PutGroup(
         self, request: messages.PutGroupRequest, context: Context
@@ -195,6 +197,7 @@ class ControlService(ControlServiceServicer):
         given = grant(member, request.consent, self._limits)
         if isinstance(given, Fault):
             await abort(context, given)
+        self._members.changed(member)
         return messages.GrantConsentResponse(consent=consent_of(given))
 
     async def RevokeConsent(
@@ -214,7 +217,9 @@ class ControlService(ControlServiceServicer):
                     and not member.allows(parcel.sender, parcel.heard_on or None, now)
                 )
 
+            self._members.changed(member)
             withheld = member.outbox.withhold(is_unwanted)
+            withheld += self._router.mailbox.withhold(member.key, is_unwanted)
             self._router.undelivered(member, withheld, "consent_revoked")
             self._negotiations.revoked(member)
         return messages.RevokeConsentResponse()

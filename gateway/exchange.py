@@ -2,9 +2,8 @@
 
 Opening is authenticate, Hello, register, resume or begin, Welcome. A newer stream of the same
 agent replaces the older one. When a stream ends its member stays for the grace, with its
-session and its outbox, so that the next stream goes on where this one broke; after it the
-member is forgotten, the senders of what waited hear `failure`, and its negotiations hear that
-it is gone.
+session and its outbox, so that the next stream goes on where this one broke; after it what
+waits moves to its mailbox (see `absences`), and its negotiations hear that it is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
+from gateway.absences import Absences
 from gateway.acts import ACTS
 from gateway.admission import Admission
 from gateway.auth import Authenticator, AuthFault, Identity
@@ -84,6 +84,7 @@ class Exchange:
         admission: Admission,
         negotiations: Negotiations,
         router: Router,
+        absences: Absences,
         metrics: Metrics,
         now: Clock,
     ) -> None:
@@ -96,6 +97,7 @@ class Exchange:
         self._admission = admission
         self._negotiations = negotiations
         self._router = router
+        self._absences = absences
         self._metrics = metrics
         self._now = now
         self._to_confirm: set[Session] = set()
@@ -165,6 +167,7 @@ class Exchange:
         )
         member.stream = session
         self._members.arrive(member)
+        self._absences.back(member)
         self.sessions.add(session)
         reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
         log.debug("stream opened", agent=member.agent_id, tenant=identity.tenant)
@@ -201,8 +204,21 @@ class Exchange:
         self._metrics.resumed += lost is not None
         return lost is not None
 
-    def _settle(self, member: Member) -> None:
-        """Tell an agent which messages of its batch were admitted, where it asked."""
+    def _settle(self, member: Member) -> Awaitable[None] | None:
+        """Tell an agent which messages of its batch were admitted, where it asked.
+
+        Durable ones are, when the disk has them; that is to be awaited.
+        """
+        if member.owed:
+            return self._settle_later(member)
+        self._tell_admitted(member)
+        return None
+
+    async def _settle_later(self, member: Member) -> None:
+        await member.settled()
+        self._tell_admitted(member)
+
+    def _tell_admitted(self, member: Member) -> None:
         due, member.receipts_due = member.receipts_due, []
         for msg_id in due:
             receipt = Receipt(msg_id=msg_id, stage=RECEIPT_STAGE_ADMITTED)
@@ -211,12 +227,12 @@ class Exchange:
     def _part(self, member: Member, *, said_so: bool) -> None:
         """Let a member be away; one that closed its stream itself is not waited for.
 
-        It hears no more calls and its open negotiations need no answer from it, while what
-        was sent to it directly still waits for the grace.
+        It hears no more calls and its open negotiations need no answer from it, while
+        messages for it wait.
         """
         self._members.part(member, self._now())
         if said_so:
-            member.tenant.listen(member, ())
+            member.is_away = True
             self._left.append(member)  # its negotiations hear of it at the next upkeep
 
     async def _check_room(self, context: Context, room: bool) -> None:
@@ -270,6 +286,7 @@ class Exchange:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, f"{fault.code}: {fault.reason}; {fault.remedy}"
             )
+        self._members.changed(member)
         return member
 
     def _welcome(self, member: Member, identity: Identity, resumed: bool) -> bytes:
@@ -348,7 +365,9 @@ class Exchange:
             elif member.outbox.next_due <= now:
                 self._tend(member, now, chance)
         for member in self._members.away_before(now - self._limits.grace):
-            self._forget(member)
+            self._absences.leave(member)
+            self._left.append(member)
+        self._absences.upkeep(now)
         if self._left:
             gone = [member for member in self._left if member.stream is None]
             self._left.clear()
@@ -372,12 +391,6 @@ class Exchange:
         spread = len(self.sessions) / RECONNECTS_PER_SECOND
         for session in list(self.sessions):
             session.close("stopping", "the gateway stops", spread * chance(), move_to)
-
-    def _forget(self, member: Member) -> None:
-        self._members.forget(member)
-        self._router.undelivered(member, member.outbox.empty(), "agent_absent")
-        self._left.append(member)
-        log.debug("agent forgotten", agent=member.agent_id)
 
 
 def _numbers(acts: Collection[str] | None) -> frozenset[int]:

@@ -50,6 +50,8 @@ class Sender:
     member: Member
     acts: frozenset[int] = SENDABLE
     """The acts that the token allows."""
+    system: bool = False
+    """May it use what the tenant's limits reserve?"""
 
 
 class HeaderCheck:
@@ -89,6 +91,7 @@ class HeaderCheck:
                 and _moment_of(envelope.ts) <= self._latest
                 and (act in PARTY_ACTS or len(envelope.recipients) <= self._limits.recipients_max)
                 and (not envelope.HasField("scope") or self._is_scope_good(envelope))
+                and not envelope.HasField("turn")
                 and len(envelope.capabilities) <= self._limits.capabilities_max
             )
         except (ValueError, TypeError):  # ts is no time, or has no zone
@@ -129,6 +132,7 @@ class HeaderCheck:
             )
         return (
             _act_fault(envelope, sender)
+            or (FORGED_TURN if envelope.HasField("turn") else None)
             or _address_fault(envelope, limits)
             or _scope_fault(envelope, limits, now)
         )
@@ -208,17 +212,15 @@ def _scope_fault(envelope: Envelope, limits: AdmissionLimits, now: float) -> Fau
     return None
 
 
+FORGED_TURN = Fault(
+    "MALFORMED_ENVELOPE",
+    "the envelope says what only a gateway tells: whose turn it is, and for how long",
+    "leave turn empty",
+    "/envelope/turn",
+)
+
+
 def seconds_to_live(envelope: Envelope) -> float:
     """Return the ttl of an envelope that has one, in seconds; it may be negative."""
     ttl = envelope.scope.ttl
     return float(ttl.seconds + ttl.nanos / 1e9)
-
-
-def too_fast(wait: float) -> Fault:
-    """Return the refusal of a message that came `wait` seconds too early."""
-    return Fault(
-        "RATE_EXCEEDED",
-        "the agent sends faster than its rate",
-        f"wait {wait:.3f} seconds and send again",
-        retry_after=wait,
-    )

@@ -7,9 +7,10 @@ starts at one tenant. Pure: no clock, no I/O.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Protocol
@@ -80,6 +81,12 @@ class Member:
     link: Link | None = None
     """Its session; None when there is none to resume."""
     away_since: float | None = None
+    is_away: bool = False
+    """Has it said good-bye, or stayed away longer than its grace? It hears no calls then."""
+    is_boxed: bool = False
+    """Does what comes for it wait in its mailbox, behind what waits there already?"""
+    owed: list[asyncio.Event] = field(default_factory=list)
+    """What its frame at hand waits for before it is confirmed: durable messages."""
     receipts_due: list[str] = field(default_factory=list)
     """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
 
@@ -106,6 +113,12 @@ class Member:
             self.link.pending.receipts.append(receipt)
             if self.stream is not None:
                 self.stream.wake()
+
+    async def settled(self) -> None:
+        """Wait until nothing is owed."""
+        while self.owed:
+            await self.owed[0].wait()
+            self.owed = [owed for owed in self.owed if not owed.is_set()]
 
     def allows(self, sender: str, topic: str | None, now: float) -> bool:
         """Tell whether the member consents to hear from `sender`.
@@ -194,7 +207,13 @@ class Members:
         self.count = 0
         self.owing: dict[str, Member] = {}
         """Those whose outbox may hold something, by key; upkeep looks at no others."""
-        self._away: dict[str, Member] = {}  # those without a stream, longest away first
+        self._away: dict[str, Member] = {}  # those within their grace, longest away first
+        self.absent: dict[str, Member] = {}
+        """Those whose grace is over, longest away first."""
+        self.make_room: Callable[[], bool] = lambda: False
+        """Forgets somebody, if anybody may be forgotten, when there are too many."""
+        self.changed: Callable[[Member], None] = lambda member: None
+        """Hears of every registration that may have changed."""
         self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
 
@@ -213,7 +232,7 @@ class Members:
         if member is not None:
             return member
         limits = self._limits
-        if self.count >= limits.agents_max:
+        if self.count >= limits.agents_max and not self.make_room():
             return None
         tenant, key = self.tenant(tenant_name), f"{tenant_name}|{agent_id}|"
         member = Member(
@@ -238,7 +257,9 @@ class Members:
     def arrive(self, member: Member) -> None:
         """Know that a member has a stream."""
         member.away_since = None
+        member.is_away = False
         self._away.pop(member.key, None)
+        self.absent.pop(member.key, None)
 
     def part(self, member: Member, now: float) -> None:
         """Know that a member has no stream any more."""
@@ -247,22 +268,42 @@ class Members:
         self._away.pop(member.key, None)
         self._away[member.key] = member
 
+    def retire(self, member: Member) -> None:
+        """Know that the grace of a member is over."""
+        member.is_away = True
+        if self._away.pop(member.key, None) is not None:
+            self.absent[member.key] = member
+
     def away_before(self, moment: float) -> list[Member]:
-        """Return those that have been away since before a moment, longest first."""
-        return list(
-            takewhile(
-                lambda member: member.away_since is not None and member.away_since < moment,
-                self._away.values(),
-            )
-        )
+        """Return those within their grace that left before a moment, longest away first."""
+        return _left_before(moment, self._away.values())
+
+    def absent_before(self, moment: float) -> list[Member]:
+        """Return those whose grace is over and that left before a moment, longest away first."""
+        return _left_before(moment, self.absent.values())
+
+    def find(self, key: str) -> Member | None:
+        """Return the member with a key."""
+        tenant_name, agent_id, _ = key.rsplit("|", 2)
+        tenant = self.tenants.get(tenant_name)
+        return None if tenant is None else tenant.members.get(agent_id)
 
     def forget(self, member: Member) -> None:
         """Remove a member; its tenant stays while it has agents or groups."""
         member.tenant.forget(member)
         self._away.pop(member.key, None)
+        self.absent.pop(member.key, None)
         self.owing.pop(member.key, None)
         self.allowances.leave(member.allowance)
         self.count -= 1
         if not member.tenant.members and not member.tenant.groups:
             self.tenants.pop(member.tenant.name, None)
             self.tenant_by_tag.pop(member.tenant.tag, None)
+
+
+def _left_before(moment: float, members: Iterable[Member]) -> list[Member]:
+    return list(
+        takewhile(
+            lambda member: member.away_since is not None and member.away_since < moment, members
+        )
+    )

@@ -46,6 +46,8 @@ class Metrics(Collector):
         self._decision_counts = [0] * (len(DECISION_BUCKETS) + 1)
         self._decision_sum = 0.0
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.sums: dict[str, tuple[str, Callable[[], float]]] = {}
+        """Counters that others keep."""
 
     def decided(self, seconds: float) -> None:
         """Count a decision that came `seconds` after its call."""
@@ -92,6 +94,8 @@ class Metrics(Collector):
                 family.add_metric([word], count)
             yield family
         yield self._decisions()
+        for name, (meaning, read) in self.sums.items():
+            yield CounterMetricFamily(name, meaning, value=read())
         for name, (meaning, read) in self.gauges.items():
             yield GaugeMetricFamily(name, meaning, value=read())
 

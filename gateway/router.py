@@ -10,11 +10,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import orjson
 import structlog
 
 from gateway.clock import Clock, iso_text
+from gateway.mailbox import Mailbox
 from gateway.members import AGENT_ADDRESS, NAME, Member, Members, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
@@ -41,6 +43,25 @@ class Audience:
     topics: tuple[str | None, ...]
 
 
+class Outlet(Protocol):
+    """Where the effects of a step go: to the router at once, or onto a tape for later."""
+
+    def deliver(self, member: Member, parcel: Parcel) -> Pushed:
+        """Send a message."""
+
+    def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
+        """Account for messages that will not reach `member` any more."""
+
+    def answer_opened(self, member: Member, opened: bytes) -> None:
+        """Tell an initiator that its call is open."""
+
+    def answer_refused(self, member: Member, refusal: bytes) -> None:
+        """Tell an agent that its act did not count."""
+
+    def then(self, scene: Callable[[], object]) -> None:
+        """Do something when all before is done."""
+
+
 class Router:
     """Resolves addresses and fills outboxes."""
 
@@ -52,6 +73,7 @@ class Router:
         metrics: Metrics,
         ttl_default: float,
         audience_max: int,
+        mailbox: Mailbox,
     ) -> None:
         """Deliver for one gateway."""
         self.address = f"gateway://{gateway_id}"
@@ -60,7 +82,12 @@ class Router:
         self._metrics = metrics
         self._ttl_default = ttl_default
         self._audience_max = audience_max
+        self.mailbox = mailbox
         self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
+        self.on_room: Callable[[Member], None] = lambda member: None
+        """Hears of a member that has acknowledged something while more waits in its mailbox."""
+        self.tell_durably: Callable[[Member, Parcel], None] | None = None
+        """Tells a failure so that it survives the gateway; None without a store."""
 
     def audience(self, tenant: Tenant, sender: str, envelope: Envelope) -> Audience | Fault:
         """Return who shall receive `envelope`, or why it cannot be sent."""
@@ -167,8 +194,14 @@ class Router:
         return None
 
     def deliver(self, member: Member, parcel: Parcel) -> Pushed:
-        """Put a message into a member's outbox; a stream that is full is closed."""
-        pushed = member.outbox.push(parcel)
+        """Put a message into a member's outbox, or into its mailbox behind what waits there.
+
+        A stream that is full is closed.
+        """
+        if member.is_boxed:
+            pushed = self.mailbox.keep(member.key, parcel)
+        else:
+            pushed = member.outbox.push(parcel)
         if pushed is QUEUED:
             self._metrics.delivered += 1
             self._owing[member.key] = member
@@ -200,6 +233,11 @@ class Router:
     def delivered(self, member: Member) -> None:
         """Tell the senders what `member` has acknowledged, where they asked for it."""
         followed, member.outbox.followed = member.outbox.followed, []
+        durable = [parcel.msg_id for parcel in followed if parcel.durable]
+        if durable:
+            self.mailbox.settle(member.key, durable)
+            if member.is_boxed:
+                self.on_room(member)
         for parcel in followed:
             sender = member.tenant.members.get(parcel.sender)
             if parcel.receipt and sender is not None:
@@ -233,17 +271,18 @@ class Router:
             in_reply_to=parcel.msg_id,
             payload=orjson.dumps(payload),
         )
-        self.deliver(
-            sender,
-            Parcel(
-                envelope.msg_id,
-                envelope.SerializeToString(),
-                now + self._ttl_default,
-                "",
-                parcel.negotiation_id,
-                True,
-            ),
+        failure = Parcel(
+            envelope.msg_id,
+            envelope.SerializeToString(),
+            now + self._ttl_default,
+            "",
+            parcel.negotiation_id,
+            True,
         )
+        if parcel.durable and self.tell_durably is not None:
+            self.tell_durably(sender, failure)
+        else:
+            self.deliver(sender, failure)
 
     def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
         """Account for messages that will not reach `member` any more."""
@@ -251,4 +290,18 @@ class Router:
             self._metrics.undelivered += 1
             if parcel.sender:
                 self.tell_failure(member.tenant, parcel, member.agent_id, reason)
+            if parcel.durable:
+                self.mailbox.settle(member.key, [parcel.msg_id])
             self.on_undelivered(member, parcel)
+
+    def answer_opened(self, member: Member, opened: bytes) -> None:
+        """Tell an initiator that its call is open."""
+        member.answer_opened(opened)
+
+    def answer_refused(self, member: Member, refusal: bytes) -> None:
+        """Tell an agent that its act did not count."""
+        member.answer_refused(refusal)
+
+    def then(self, scene: Callable[[], object]) -> None:
+        """Do something now; where effects wait for the disk, this waits too."""
+        scene()

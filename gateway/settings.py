@@ -32,6 +32,7 @@ from gateway.settings_groups import (
     Group,
     LimitSettings,
     LogSettings,
+    MailboxSettings,
     ServerSettings,
     ValidationSettings,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "EngineSettings",
     "LimitSettings",
     "LogSettings",
+    "MailboxSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     engine: EngineSettings = EngineSettings()
     validation: ValidationSettings = ValidationSettings()
+    mailbox: MailboxSettings = MailboxSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -245,6 +245,36 @@ class ValidationSettings(Group):
     queue_max: Count = Field(default=256, description="Payloads waiting for a worker")
 
 
+class MailboxSettings(Group):
+    """What waits for agents that are away, and what survives the gateway."""
+
+    file: Path | None = Field(
+        default=None,
+        description="SQLite file on a local disk for what waits and what is durable; without one "
+        "messages wait in memory and durable ones are refused",
+    )
+    file_bytes_max: Annotated[int, Field(ge=MIB, le=1024 * 1024 * MIB)] = Field(
+        default=4096 * MIB,
+        description="Bytes in use in the file above which nothing new is durable",
+    )
+    fsync: bool = Field(
+        default=True,
+        description="Flush the disk at each commit; off, a power cut may take the last ones",
+    )
+    messages_per_agent_max: Count = Field(default=10_000, description="Messages kept for one agent")
+    bytes_per_agent_max: Annotated[int, Field(ge=1024, le=1024 * 1024 * MIB)] = Field(
+        default=16 * MIB, description="Bytes kept for one agent"
+    )
+    messages_max: Count = Field(default=200_000, description="Messages kept for all agents")
+    bytes_max: Annotated[int, Field(ge=1024, le=1024 * 1024 * MIB)] = Field(
+        default=512 * MIB, description="Bytes kept for all agents"
+    )
+    keep_seconds: Annotated[float, Field(ge=0, le=365 * 86400, allow_inf_nan=False)] = Field(
+        default=7 * 86400.0,
+        description="Seconds that an agent is known which stays away; then it is forgotten",
+    )
+
+
 class LogSettings(Group):
     """What the gateway writes to standard error."""
 

@@ -22,6 +22,9 @@ SECRET_BYTES_MIN: Final = 32
 SECRET_BYTES_MAX: Final = 4096
 SECRET_FILE: Final = "development.secret"
 
+CLASSES: Final = ("normal", "system")
+"""What the claim `class` may be."""
+
 
 def development_secret(state_dir: Path) -> bytes:
     """Return the secret of a state folder, making both on first use.
@@ -76,11 +79,13 @@ def mint_development_token(
     audience: str = "llmx",
     issuer: str = "llmx",
     acts: Iterable[str] | None = None,
+    system: bool = False,
     now: float | None = None,
 ) -> str:
     """Return a token for `agent_id` that counts for `ttl` seconds from `now`.
 
-    `acts` are the acts it may perform, None for all; `now` defaults to the wall clock. Nothing
+    `acts` are the acts it may perform, None for all; `system` puts it into the class that may
+    use what the limits of its tenant reserve; `now` defaults to the wall clock. Nothing
     is checked: this is also how tests make tokens that must be refused.
     """
     issued_at = time.time() if now is None else now
@@ -96,4 +101,6 @@ def mint_development_token(
     }
     if acts is not None:
         claims["acts"] = sorted(acts)
+    if system:
+        claims["class"] = "system"
     return jwt.encode(claims, secret, algorithm="HS256")

@@ -18,11 +18,11 @@ from pathlib import Path
 import structlog
 
 from gateway import strict_json
+from gateway.allowances import AllowanceLimits, Allowances
 from gateway.duplicates import Duplicates
 from gateway.logs import set_up_logs
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel
-from gateway.quota import TokenBucket
 from gateway.records import Recorder
 from gateway.schemas import SchemaRegistry
 from gateway.settings import LogSettings
@@ -188,7 +188,8 @@ def _admission_costs() -> list[Cost]:
     assert judge is not None, "the shipped schema judges offers"
     value = strict_json.parse(payload)
     assert judge(value), "the offer of the benchmark is valid"
-    bucket = TokenBucket(1e6, 1e6, 0.0)
+    allowances = Allowances(AllowanceLimits(1e6, 1e6), 1)
+    allowance = allowances.join("bench", "bench|agent://bob|", 0.0)
     duplicates = Duplicates(300.0, 1_000_000, 0.0)
     ids = [f"agent://bob-{number}" for number in range(ROUNDS)]
 
@@ -209,7 +210,11 @@ def _admission_costs() -> list[Cost]:
             lambda: _times(lambda: strict_json.parse(payload)),
         ),
         best_of("admission of an offer: schema", ROUNDS, lambda: _times(lambda: judge(value))),
-        best_of("admission of an offer: rate", ROUNDS, lambda: _times(lambda: bucket.take(0.0))),
+        best_of(
+            "admission of an offer: rate",
+            ROUNDS,
+            lambda: _times(lambda: allowance.take(0.0, len(envelope))),
+        ),
         best_of("admission of an offer: duplicate", ROUNDS, look_up),
         best_of(
             "delivery: one parcel",

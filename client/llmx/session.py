@@ -1,20 +1,20 @@
-"""The one stream between an agent and its gateway, and its life across reconnects.
+"""The session between an agent and its gateway, whatever stream carries it.
 
 A session is *connecting* until a gateway says Welcome, *live* until the stream ends, then
 connecting again, until it is closed or has *failed* for good (a token that is not taken, a
 newer session of the same agent). What is sent meanwhile waits.
 
-One reader and one writer per stream. The writer takes everything that is queued and sends
-it as one frame; while that frame is on its way the next one fills, so frames grow with the
-load and nothing waits for a timer. Frames are numbered from 1 in each direction and bear
-the number of the last frame that was handled. A message is *admitted* when its frame is
-confirmed and it was not refused. After a reconnect everything unconfirmed is sent again,
-under its old msg_id; DUPLICATE then means that it had been admitted before.
+The writer of a stream takes everything that is queued and sends it as one frame; while that
+frame is on its way the next one fills, so frames grow with the load and nothing waits for a
+timer. A message is *admitted* when its frame is confirmed and it was not refused. A gateway that
+resumes the session says which frame it handled last; what was in later ones is sent again, and
+nothing else. One that does not begins a new session: everything unconfirmed is sent again, under
+its old msg_id, and DUPLICATE then means that it had been admitted before.
 
-What comes is handed on once: a repeat is acknowledged and goes no further. A repeat is the
-same sender, msg_id and negotiation, because a call that is opened anew after a gateway was
-lost is the same message and another negotiation. A message that nobody has room for is not
-acknowledged, so the gateway brings it again.
+What comes is handed on once: a frame that came before is ignored, and a message that came before
+is acknowledged and goes no further. It is the same if sender, msg_id and negotiation are, because
+a call that is opened anew after a gateway was lost is the same message and another negotiation. A
+message that nobody has room for is not acknowledged, so the gateway brings it again.
 """
 
 from __future__ import annotations
@@ -23,57 +23,67 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import grpc
+from functools import partial
 
 from llmx.admission import Admission
 from llmx.backoff import Backoff
-from llmx.channel import Tls, open_channel
+from llmx.channel import Tls
 from llmx.endings import Ending, Reconnect, after
 from llmx.errors import (
     LlmxError,
     Refused,
     SessionClosed,
     SessionError,
+    StreamLost,
     Unreachable,
     refused,
 )
-from llmx.seen import Seen
+from llmx.exchange import Exchange, Talk
+from llmx.inbox import Inbox, Key
+from llmx.link import Arrival, Begun, Link
+from llmx.route import Route
 from llmx.stream import Stream
-from llmx.tokens import Tokens, renewal_wait
+from llmx.tokens import Tokens
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.exchange_service_pb2 import (
     ExchangeRequest,
     ExchangeResponse,
     Hello,
+    ResponseBatch,
+    SlowConsumer,
     Welcome,
 )
-from llmx.v1.exchange_service_pb2_grpc import ExchangeServiceStub
 from llmx.v1.negotiation_pb2 import NegotiationOpened
+from llmx.v1.receipt_pb2 import Receipt, ReceiptStage
 
 log = logging.getLogger("llmx")
 
-Call = grpc.aio.StreamStreamCall[ExchangeRequest, ExchangeResponse]
-
 SEEN_WINDOW = 16_384
-RENEWAL_PAUSE = 1.0  # seconds between tries when a renewal failed
+
+TOO_EARLY = frozenset(("RATE_EXCEEDED", "QUOTA_EXCEEDED"))
+TOO_EARLY_SECONDS_MAX = 5.0
+"""Longer waits are for the author of the agent to decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What a session tells its agent. None of them may block or raise."""
 
-    deliver: Callable[[Envelope], bool]
-    """A message came; False means that there is no room for it now."""
+    deliver: Callable[[Envelope, Callable[[], None]], bool]
+    """A message came; False means that there is no room for it now. The function is called
+    once, then or later, when the message need not come again."""
     opened: Callable[[NegotiationOpened], None]
     """A call of ours opened a negotiation."""
     refused: Callable[[Refused], None]
     """A message that nobody waits for was refused."""
     repeated: Callable[[Refused], None]
     """A message that was sent again had been admitted before."""
+    receipt: Callable[[Receipt], None]
+    """A message has reached one of its recipients."""
+    slow_consumer: Callable[[SlowConsumer], None]
+    """The gateway warns that messages are acknowledged too slowly."""
     connected: Callable[[Welcome, bool], None]
     """A gateway said Welcome; the flag says whether it is the first time."""
     failed: Callable[[SessionError], None]
@@ -88,7 +98,6 @@ class Session:
         gateway: str,
         tokens: Tokens,
         hello: Callable[[], Hello],
-        hooks: Hooks,
         *,
         tls: Tls = None,
         backoff: Backoff | None = None,
@@ -101,15 +110,22 @@ class Session:
         """What the last gateway said; None before the first one did."""
         self._tokens = tokens
         self._hello = hello
-        self._hooks = hooks
         self._tls = tls
         self._backoff = backoff or Backoff()
         self._draw = draw
         self._admission = Admission(unconfirmed_max)
         self._outbox = self._admission.outbox
-        self._acks: deque[str] = deque()
-        self._seen = Seen(SEEN_WINDOW)
+        self._inbox = Inbox(SEEN_WINDOW)
+        self._link = Link()
+        self._route = Route(gateway)
         self._stream = Stream()
+        self._talk = Talk(
+            hello=self._say_hello,
+            begin=self._begin,
+            take=self._take,
+            next_frame=lambda: self._stream.next_frame(self._link, self._outbox, self._inbox),
+            is_done=lambda: self._closing.is_set() and not self._outbox,
+        )
         self._wake = asyncio.Event()
         self._connected = asyncio.Event()
         self._closing = asyncio.Event()
@@ -126,6 +142,11 @@ class Session:
         return self._connected.is_set() and self.failure is None
 
     @property
+    def address(self) -> str:
+        """Return where the gateway is: where configured, or where one asked us to move."""
+        return self._route.address
+
+    @property
     def has_room(self) -> bool:
         """Can `post` be called, or are too many messages unconfirmed?"""
         return self._admission.has_room
@@ -140,9 +161,20 @@ class Session:
     async def send(self, envelope: Envelope) -> None:
         """Send a message and return when the gateway has admitted it.
 
-        Waits while the gateway is away and while too many messages are unconfirmed. Raises
-        Refused when the message did not count, SessionError when the session is over.
+        Waits while the gateway is away and while too many messages are unconfirmed. A message
+        that came too early is sent once more when the wait is short. Raises Refused when the
+        message did not count, SessionError when the session is over.
         """
+        try:
+            await self._admitted(envelope)
+        except Refused as error:
+            wait = error.retry_after
+            if error.code not in TOO_EARLY or wait is None or wait > TOO_EARLY_SECONDS_MAX:
+                raise
+            await asyncio.sleep(wait)
+            await self._admitted(envelope)
+
+    async def _admitted(self, envelope: Envelope) -> None:
         await self._admission.room()
         self.post(envelope)
         await self._admission.expect(envelope.msg_id)
@@ -197,14 +229,18 @@ class Session:
         except TimeoutError:
             log.warning("%r did not end in time, %r is given up", self, self._outbox)
 
-    async def run(self) -> None:
+    async def run(self, hooks: Hooks) -> None:
         """Keep a stream open until closed or failed. Returns; never raises what a peer did."""
+        self._hooks = hooks
         failures = 0
         try:
             while not self._closing.is_set():
-                ending = await self._live_once()
+                self._stream = Stream()
+                exchange = Exchange(self._stream, self._talk, self._tokens, self._wake)
+                ending = await exchange.run(self.address, self._tls)
                 self._connected.clear()
-                failures = 0 if ending.welcomed else failures
+                self._leave(ending)
+                failures = 0 if ending.was_good else failures
                 match after(ending, can_renew=self._tokens.can_renew):
                     case Reconnect(wait):
                         failures += 1
@@ -225,7 +261,7 @@ class Session:
         # To lose a gateway is news to the author; the rest is patience.
         is_news = failures <= 1 and self.welcome is not None
         level = logging.WARNING if is_news else logging.INFO
-        log.log(level, "%s: %s, again in %.2f s", self.gateway, self._last_trouble, seconds)
+        log.log(level, "%s: %s, again in %.2f s", self.address, self._last_trouble, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -241,106 +277,85 @@ class Session:
 
     # ------------------------------------------------------------------ one stream
 
-    async def _live_once(self) -> Ending:
-        self._stream = stream = Stream()
-        self._outbox.rewind()
-        try:
-            token = await self._tokens.fetch()
-        except Exception as error:  # the author's own function
-            log.exception("the token source failed")
-            return Ending(grpc.StatusCode.UNAVAILABLE, f"no token: {error!r}", False)
-        async with open_channel(self.gateway, self._tls) as channel:
-            metadata = (("authorization", f"Bearer {token}"),)
-            call: Call = ExchangeServiceStub(channel).Exchange(metadata=metadata)
-            try:
-                # A Hello written to a call that was refused meanwhile would end as INTERNAL,
-                # and hide why it was refused.
-                await call.initial_metadata()
-                if not call.done():
-                    await call.write(ExchangeRequest(number=1, hello=self._hello()))
-                frame = await call.read()
-                if isinstance(frame, ExchangeResponse) and frame.HasField("welcome"):
-                    self._begin(frame)
-                    await self._live(call, stream)
-                else:
-                    call.cancel()  # not a gateway, or one that ended the call already
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                pass  # the status below says it all
-            goodbye = stream.goodbye
-            hint = goodbye is not None and goodbye.HasField("reconnect_after")
-            return Ending(
-                await call.code(),
-                (goodbye.detail if goodbye else "") or await call.details() or "",
-                stream.welcomed,
-                goodbye.reason if goodbye else "",
-                goodbye.reconnect_after.ToNanoseconds() / 1e9 if goodbye and hint else None,
-            )
+    def _say_hello(self) -> ExchangeRequest:
+        hello = self._hello()
+        hello.resume_token = self._link.token
+        return ExchangeRequest(confirmed_number=self._link.received, hello=hello)
 
     def _begin(self, frame: ExchangeResponse) -> None:
+        welcome = frame.welcome
+        match self._link.begin(
+            welcome.resume_token, resumed=welcome.resumed, confirmed=frame.confirmed_number
+        ):
+            case Begun.RESUMED:
+                # What it handled is not confirmed yet: refusals may be on their way.
+                self._outbox.rewind(frame.confirmed_number)
+                self._inbox.rewind(frame.confirmed_number)
+                self._stream.asks_for_word = self._outbox.is_flying
+            case Begun.FRESH:
+                self._outbox.rewind()
+                self._inbox.restart()
+            case Begun.IMPOSSIBLE:
+                raise StreamLost("out_of_order", "the gateway resumed what was never sent")
         first = self.welcome is None
-        self.welcome = frame.welcome
-        self._stream.begin(frame.number, frame.welcome, time.monotonic())
+        self.welcome = welcome
+        self._route.arrived()
+        self._stream.begin(welcome, time.monotonic())
         self._connected.set()
-        self._hooks.connected(frame.welcome, first)
+        self._hooks.connected(welcome, first)
         self._wake.set()
 
-    async def _live(self, call: Call, stream: Stream) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(self._write(call, stream))]
-            if self._tokens.can_renew:
-                beside.append(tasks.create_task(self._renew(stream)))
-            await self._read(call, stream)
-            for task in beside:
-                task.cancel()
-
-    async def _write(self, call: Call, stream: Stream) -> None:
-        try:
-            while (
-                frame := stream.next_frame(self._outbox, self._acks)
-            ) is not None or not self._is_done():
-                if frame is None:
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                await call.write(frame)
-            await call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # the stream is over; the reader learns why
-
-    def _is_done(self) -> bool:
-        return self._closing.is_set() and not self._outbox
-
-    async def _read(self, call: Call, stream: Stream) -> None:
-        try:
-            while isinstance(frame := await call.read(), ExchangeResponse):
-                self._take(frame, stream)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # `_live_once` reads the status
+    def _leave(self, ending: Ending) -> None:
+        """Learn from a stream's end where to go and how to go on there."""
+        if not ending.welcomed:
+            self._route.failed()
+        elif (goodbye := self._stream.goodbye) is not None:
+            self._route.move(goodbye.move_to)
+            self._link.move(goodbye.resume_token)
 
     # ------------------------------------------------------------------ what came
 
-    def _take(self, frame: ExchangeResponse, stream: Stream) -> None:
-        match frame.WhichOneof("content"):
+    def _take(self, frame: ExchangeResponse) -> None:
+        content = frame.WhichOneof("content")
+        if content == "goodbye":  # the last word; what it interrupts comes on the next stream
+            self._stream.goodbye = frame.goodbye
+            return
+        match self._link.hear(frame.number):
+            case Arrival.REPEAT:
+                return
+            case Arrival.GAP:
+                received = self._link.received
+                raise StreamLost("out_of_order", f"frame {frame.number} came after {received}")
+        match content:
             case "batch":
-                batch = frame.batch
-                for opened in batch.opened:
-                    self._hooks.opened(opened)
-                for refusal in batch.refusals:
-                    self._take_refusal(refused(refusal))
-                self._take_envelopes(batch.envelopes)
+                self._take_batch(frame.batch)
             case "token_renewed":
-                stream.token_expires(frame.token_renewed.token_expires_at.ToNanoseconds() / 1e9)
-                stream.renewed.set()
-            case "goodbye":
-                stream.goodbye = frame.goodbye
-        stream.received_number = frame.number
-        self._admission.confirm(frame.confirmed_number)
-        if self._closing.is_set():
+                expires_at = frame.token_renewed.token_expires_at
+                self._stream.token_expires(expires_at.ToNanoseconds() / 1e9)
+                self._stream.renewed.set()
+            case "slow_consumer":
+                self._hooks.slow_consumer(frame.slow_consumer)
+        self._link.took(frame.number)
+        if content in ("batch", None):  # others overtake refusals of what they would confirm
+            self._admission.confirm(frame.confirmed_number)
+            self._inbox.confirm(frame.confirmed_number)
+        if self._closing.is_set() or self._link.owes_confirmation:
             self._wake.set()
+
+    def _take_batch(self, batch: ResponseBatch) -> None:
+        for opened in batch.opened:
+            self._hooks.opened(opened)
+        for refusal in batch.refusals:
+            self._take_refusal(refused(refusal))
+        for receipt in batch.receipts:
+            self._admission.admit(receipt.msg_id)
+            if receipt.stage == ReceiptStage.RECEIPT_STAGE_DELIVERED:
+                self._hooks.receipt(receipt)
+        self._take_envelopes(batch.envelopes)
 
     def _take_refusal(self, error: Refused) -> None:
         if error.code == "TOKEN_REJECTED":
-            log.warning("%s did not take the new token: %s", self.gateway, error.reason)
+            log.warning("%s did not take the new token: %s", self.address, error.reason)
             self._stream.renewed.set()
         elif error.code == "DUPLICATE" and self._outbox.is_repeated(error.msg_id):
             self._admission.admit(error.msg_id)
@@ -349,35 +364,23 @@ class Session:
             self._hooks.refused(error)
 
     def _take_envelopes(self, envelopes: Sequence[Envelope]) -> None:
+        inbox, deliver = self._inbox, self._hooks.deliver
         for envelope in envelopes:
             key = (envelope.sender, envelope.msg_id, envelope.negotiation_id)
-            if key not in self._seen:
-                try:
-                    if not self._hooks.deliver(envelope):
-                        continue
-                except LlmxError as error:  # closing: there is nobody left to hand it to
-                    log.debug("%s is not handed on: %s", envelope.msg_id, error)
-                    continue
-                self._seen.add(key)
-            self._acks.append(envelope.msg_id)
-        if self._acks:
+            if not inbox.admits(key):
+                continue
+            try:
+                taken = deliver(envelope, partial(self._finish, key))
+            except LlmxError as error:  # closing: there is nobody left to hand it to
+                log.debug("%s is not handed on: %s", envelope.msg_id, error)
+                taken = False
+            if taken:
+                inbox.took(key)
+            else:
+                inbox.turn_away(key)
+        if inbox.has_acks:
             self._wake.set()
 
-    # ------------------------------------------------------------------ the token
-
-    async def _renew(self, stream: Stream) -> None:
-        """Replace the token at 80 % of its life, for as long as the stream lives."""
-        wait = renewal_wait(stream.token_until - time.monotonic())
-        while stream.token_until:
-            await asyncio.sleep(wait)
-            old, stream.renewed = stream.token_until, asyncio.Event()
-            try:
-                stream.renewal = await self._tokens.fetch()
-            except Exception:  # the author's own function
-                log.exception("the token source failed")
-            else:
-                self._wake.set()
-                await stream.renewed.wait()
-            wait = renewal_wait(stream.token_until - time.monotonic())
-            if stream.token_until == old:  # it failed: again soon, and not in a tight loop
-                wait = max(wait, RENEWAL_PAUSE)
+    def _finish(self, key: Key) -> None:
+        self._inbox.finish(key)
+        self._wake.set()

@@ -264,6 +264,7 @@ class Served(Parts):
             self.admission,
             self.negotiations,
             self.router,
+            self.absences,
             self.metrics,
             lambda: self.now,
         )

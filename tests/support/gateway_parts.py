@@ -10,11 +10,13 @@ from typing import Any
 
 import orjson
 
+from gateway.absences import Absences
 from gateway.admission import Admission
 from gateway.allowances import AllowanceLimits
 from gateway.calls import CallLimits
 from gateway.headers import SENDABLE, AdmissionLimits, Sender
 from gateway.link import Link
+from gateway.mailbox import Mailbox, MailboxLimits
 from gateway.members import ConsentGrant, Member, MemberLimits, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
@@ -83,12 +85,15 @@ class Parts:
         open_max_agent: int = 100,
         queue_max: int = 1000,
         records: Path | None = None,
+        agents_max: int = 1000,
+        mailbox: MailboxLimits | None = None,
+        keep_seconds: float = 3600.0,
     ) -> None:
         self.now = NOW
         self.metrics = Metrics()
         self.members = Members(
             MemberLimits(
-                1000,
+                agents_max,
                 allowance or AllowanceLimits(1.0, burst),
                 outbox_messages_max,
                 1 << 20,
@@ -100,9 +105,11 @@ class Parts:
             ),
             NOW,
         )
+        self.mailbox = Mailbox(mailbox or MailboxLimits(100, 1 << 20, 1000, 1 << 22), None)
         self.router = Router(
-            "gw", lambda: self.now, self.members, self.metrics, 120.0, audience_max
+            "gw", lambda: self.now, self.members, self.metrics, 120.0, audience_max, self.mailbox
         )
+        self.absences = Absences(self.mailbox, self.members, self.router, keep_seconds, None, None)
         self.recorder = Recorder(100, records)
         self.negotiations = Negotiations(
             "gw",

@@ -83,6 +83,17 @@ def test_tenant_roles_and_acts_come_from_the_token(
     assert identity.acts == {"cfp", "accept"}
 
 
+@pytest.mark.parametrize(
+    ("claims", "system"), [({}, False), ({"class": "normal"}, False), ({"class": "system"}, True)]
+)
+def test_the_class_of_an_agent_comes_from_the_token(
+    authenticator: Authenticator, issuer: Issuer, claims: dict[str, str], system: bool
+) -> None:
+    identity = _verify(authenticator, issuer.token("EdDSA", **claims))
+    assert isinstance(identity, Identity)
+    assert identity.system is system
+
+
 def test_without_a_key_id_every_key_of_the_algorithm_is_tried(
     authenticator: Authenticator, issuer: Issuer
 ) -> None:
@@ -208,6 +219,8 @@ def test_an_extension_that_must_be_understood_is_not(
         ({"roles": ["r"] * 65}, "malformed"),
         ({"acts": "cfp"}, "malformed"),
         ({"acts": [""]}, "malformed"),
+        ({"class": "root"}, "malformed"),
+        ({"class": ["system"]}, "malformed"),
         ({"jti": 7}, "malformed"),
     ],
     ids=str,

@@ -16,7 +16,6 @@ from gateway.headers import (
     HeaderCheck,
     Sender,
     seconds_to_live,
-    too_fast,
 )
 from gateway.members import Member
 from llmx.v1.envelope_pb2 import Act, Envelope, Scope
@@ -150,8 +149,3 @@ def test_acts_of_an_open_negotiation_are_all_but_two() -> None:
 def test_a_time_to_live_is_told_in_seconds() -> None:
     envelope = made(scope=Scope(ttl=Duration(seconds=1, nanos=500_000_000)))
     assert seconds_to_live(envelope) == 1.5
-
-
-def test_who_is_too_fast_hears_when_to_come_again() -> None:
-    fault = too_fast(0.25)
-    assert (fault.code, fault.retry_after) == ("RATE_EXCEEDED", 0.25)

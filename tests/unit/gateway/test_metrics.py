@@ -53,12 +53,14 @@ def test_a_counter_is_read_under_its_name_and_moves_no_other(field: str, name: s
 def test_refusals_outcomes_and_endings_are_counted_by_their_enumerations() -> None:
     metrics = Metrics()
     metrics.refused["LATE"] += 2
+    metrics.limits_reached["tenant_rate"] += 7
     metrics.finished["committed"] += 3
     metrics.streams_ended["slow_consumer"] += 4
     metrics.validated_inline += 5
     metrics.validated_in_worker += 6
     assert {key: value for key, value in scraped(metrics).items() if value} == {
         ("llmx_messages_refused_total", (("code", "LATE"),)): 2,
+        ("llmx_limits_reached_total", (("limit", "tenant_rate"),)): 7,
         ("llmx_negotiations_finished_total", (("state", "committed"),)): 3,
         ("llmx_streams_ended_total", (("reason", "slow_consumer"),)): 4,
         ("llmx_payloads_validated_total", (("place", "inline"),)): 5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.allowances import AllowanceLimits
 from gateway.members import ConsentGrant, Member, MemberGroup, MemberLimits, Members
 from gateway.refusals import Fault
 from gateway.registration import (
@@ -21,7 +22,7 @@ from llmx.v1.consent_pb2 import Consent
 LIMITS = RegistrationLimits(
     capabilities_max=3, topics_max=3, consents_max=2, group_members_max=3, groups_max=2
 )
-MEMBER_LIMITS = MemberLimits(10, 10, 10, 10, 1000, 1, 8, 60, 100)
+MEMBER_LIMITS = MemberLimits(10, AllowanceLimits(10, 10), 10, 1000, 10, 1, 8, 60, 100)
 
 
 @pytest.fixture

@@ -183,6 +183,10 @@ def test_a_file_that_is_not_there_is_said(file: Path) -> None:
         ({"auth.jwks_file": "a", "auth.jwks_url": "https://b"}, "give one of them"),
         ({"limits.frame_bytes_max": 1024}, "at most frame_bytes_max, 1024"),
         ({"limits.retry_initial": 11}, "at most retry_max, 10"),
+        ({"limits.tenant_burst": 1}, "at least 2, for one message to pass"),
+        ({"limits.quota_bytes_per_hour": 300_000}, "at least 327680, for one message"),
+        ({"limits.tenant_quota_messages_per_hour": 1}, "at least 2, for one message"),
+        ({"limits.tenant_quota_bytes_per_hour": 327_680}, "at least 364089, for one message"),
     ],
 )
 def test_settings_that_contradict_each_other_are_said(

@@ -60,6 +60,7 @@ def test_a_token_says_what_it_was_asked_to_say() -> None:
         audience="here",
         issuer="me",
         acts=["offer", "cfp"],
+        system=True,
         now=NOW,
     )
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -71,6 +72,7 @@ def test_a_token_says_what_it_was_asked_to_say() -> None:
         "aud": "here",
         "iss": "me",
         "acts": ["cfp", "offer"],
+        "class": "system",
         "iat": NOW,
         "exp": NOW + 5,
     }
