@@ -15,6 +15,7 @@ from llmx.v1.envelope_pb2 import (
     ACT_OFFER,
     ACT_REFUSE,
     ACT_REJECT,
+    ACT_THINKING,
 )
 
 ACT_NAMES: dict[int, str] = {
@@ -30,6 +31,7 @@ ACT_NAMES: dict[int, str] = {
     ACT_CANCEL: "cancel",
     ACT_INFORM: "inform",
     ACT_FAILURE: "failure",
+    ACT_THINKING: "thinking",
 }
 """Every act that can be sent, by its number."""
 

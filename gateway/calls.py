@@ -43,13 +43,6 @@ def call_of(
             f"leave protocol out, or set it to {PROTOCOL}",
             "/payload/protocol",
         )
-    if body.get("durable"):
-        return Fault(
-            "POLICY_INVALID",
-            "this gateway keeps its awards in memory and can make none durable",
-            "leave durable out, or set it to false",
-            "/payload/durable",
-        )
     deadline = reply_by(body, now)
     if deadline is None or deadline <= now or deadline > now + limits.deadline_seconds_max:
         return Fault(
@@ -86,4 +79,5 @@ def call_of(
         report_within=body.get("report_within"),
         round=int(body.get("round", 1)),
         linger=limits.linger_seconds,
+        deadline=deadline,
     )

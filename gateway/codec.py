@@ -14,6 +14,8 @@ from policy.effects import Tell
 
 NEGOTIATION_SCHEMA = "https://llm-x.org/schemas/v1/Negotiation.json"
 OUTCOME_SCHEMA = "https://llm-x.org/schemas/v1/Outcome.json"
+THINKING_SECONDS_DEFAULT = 30.0
+"""For how long to wait for an agent that thinks and does not say for how long."""
 
 Body = Mapping[str, Any]
 """A payload that its schema has accepted."""
@@ -78,6 +80,11 @@ def _counter(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
     return events.CounterReceived(sender, msg_id)
 
 
+def _thinking(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
+    seconds = float(body.get("seconds", THINKING_SECONDS_DEFAULT))
+    return events.ThinkingReceived(sender, msg_id, seconds)
+
+
 EVENT_OF: dict[int, Callable[[str, str, Body, float], events.Event]] = {
     Act.ACT_OFFER: _offer,
     Act.ACT_COUNTER: _counter,
@@ -89,6 +96,7 @@ EVENT_OF: dict[int, Callable[[str, str, Body, float], events.Event]] = {
     Act.ACT_CANCEL: _cancel,
     Act.ACT_INFORM: _inform,
     Act.ACT_FAILURE: _failure,
+    Act.ACT_THINKING: _thinking,
 }
 """What an act of an open negotiation means to the engine: sender, msg_id, body, now."""
 

@@ -7,6 +7,7 @@ negotiation.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -23,12 +24,13 @@ from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
 from gateway.redaction import redact
 from gateway.refusals import Fault, refusal_of
-from gateway.router import QUEUED, Router
+from gateway.router import QUEUED, Outlet, Router
+from gateway.turns import ASKING, Turns
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 from policy.call import Call
 from policy.effects import Effect, Finish, Refuse, Relay, Tell
-from policy.events import AgentGone, Event, MalformedReceived
+from policy.events import AgentGone, Event, MalformedReceived, ThinkingReceived
 from policy.shard import Shard
 from policy.table import Table
 
@@ -51,6 +53,8 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     """On which topic each agent that is called hears the call; None: directly."""
     receipt: bool = False
     """Does the sender want to hear who has acknowledged it?"""
+    owed: asyncio.Event | None = None
+    """Set when what it caused is on disk, in a durable negotiation."""
 
 
 class Negotiations:
@@ -76,12 +80,13 @@ class Negotiations:
         self._gateway_id = gateway_id
         self._address = f"gateway://{gateway_id}"
         self._now = now
-        self._router = router
+        self._router: Outlet = router
         self._metrics = metrics
         self._recorder = recorder
         self._ttl = ttl_default
         self._open_max_tenant = open_max_tenant
         self._open_max_agent = open_max_agent
+        self._turns = Turns(now)
         self._called: dict[str, tuple[Member, frozenset[str]]] = {}
         self._held: Counter[str] = Counter()
         self._minted = 0
@@ -105,6 +110,10 @@ class Negotiations:
     def __len__(self) -> int:
         """Return how many negotiations are open or remembered."""
         return sum(len(shard.table) for shard in self.shards)
+
+    def is_known(self, negotiation_id: str) -> bool:
+        """Tell whether a negotiation is open or remembered."""
+        return any(shard.table.knows(negotiation_id) for shard in self.shards)
 
     def mint(self, tenant: Tenant) -> str:
         """Return a fresh id for a negotiation of `tenant`, in the next shard."""
@@ -207,6 +216,10 @@ class Negotiations:
             return
         if type(event) is Call and cause is not None:
             self._answer_call(event, effects, cause)
+        elif cause is not None and (
+            type(event) is ThinkingReceived or negotiation_id in self._turns.deciding
+        ):
+            cause = self._with_turn(shard, negotiation_id, event, effects, cause)
         teller: Teller | None = None
         tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
         members = NOBODY if tenant is None else tenant.members
@@ -222,9 +235,10 @@ class Negotiations:
                     now = self._now()
                     teller = Teller(self._address, negotiation_id, iso_text(now))
                     expires_at = now + self._ttl
-                parcel = Parcel(
-                    effect.msg_id, teller.told(effect), expires_at, "", negotiation_id, True
-                )
+                told = teller.told(effect)
+                if effect.act in ASKING:
+                    told += self._turns.asked(shard.table.state(negotiation_id), effect)
+                parcel = Parcel(effect.msg_id, told, expires_at, "", negotiation_id, True)
                 if self._router.deliver(member, parcel) is Pushed.FULL:
                     self._router.undelivered(member, [parcel], "recipient_overloaded")
             elif type(effect) is Refuse:
@@ -242,25 +256,38 @@ class Negotiations:
             self._members.duplicates.forget(cause.sender.key + cause.msg_id)
             return
         self._metrics.calls += 1
-        cause.sender.answer_opened(_opened(call, cause.msg_id))
-        self._count(call, cause)
+        self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
+        self._count(call, cause.topics, cause.sender)
         members = cause.sender.tenant.members
+        cause = _extended(cause, self._turns.opened(call))
         parcel = _parcel(cause, call.negotiation_id)
         for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
             if parcel.heard_on != (topic or ""):
                 parcel = msgspec.structs.replace(parcel, heard_on=topic or "")
             self._relay(members.get(agent_id), parcel, cause)
 
-    def _count(self, call: Call, cause: Cause) -> None:
+    def _with_turn(
+        self,
+        shard: Shard[Cause],
+        negotiation_id: str,
+        event: Event | Call | None,
+        effects: list[Effect],
+        cause: Cause,
+    ) -> Cause:
+        """Return the cause as its message is relayed to the initiator, if it is."""
+        state = shard.table.state(negotiation_id)
+        if state is None or event is None or isinstance(event, Call):
+            return cause
+        return _extended(cause, self._turns.relayed(state, event, effects))
+
+    def _count(self, call: Call, topics: tuple[str | None, ...], initiator: Member) -> None:
         """Remember who holds an open negotiation, and whom it called directly."""
         direct = frozenset(
-            agent_id
-            for agent_id, topic in zip(call.eligible, cause.topics, strict=True)
-            if topic is None
+            agent_id for agent_id, topic in zip(call.eligible, topics, strict=True) if topic is None
         )
-        self._called[call.negotiation_id] = (cause.sender, direct)
-        self._held[cause.sender.key] += 1
-        self._held[cause.sender.tenant.tag] += 1
+        self._called[call.negotiation_id] = (initiator, direct)
+        self._held[initiator.key] += 1
+        self._held[initiator.tenant.tag] += 1
 
     def _uncount(self, negotiation_id: str) -> None:
         initiator, _ = self._called.pop(negotiation_id)  # each finishes once
@@ -285,13 +312,16 @@ class Negotiations:
 
     def _refuse(self, member: Member, msg_id: str, negotiation_id: str, fault: Fault) -> None:
         self._metrics.refused[fault.code] += 1
-        member.answer_refused(refusal_of(fault, msg_id, negotiation_id).SerializeToString())
+        refusal = refusal_of(fault, msg_id, negotiation_id)
+        self._router.answer_refused(member, refusal.SerializeToString())
 
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
         self._uncount(negotiation_id)
+        self._turns.forget(negotiation_id)
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
-        self._recorder.finished(shard.table.close_record(negotiation_id), outcome)
+        record = shard.table.close_record(negotiation_id)
+        self._router.then(lambda: self._recorder.finished(record, outcome))
 
 
 POINTERS = {
@@ -337,6 +367,11 @@ def _parcel(cause: Cause, negotiation_id: str) -> Parcel:
         cause.repeats,
         receipt=cause.receipt,
     )
+
+
+def _extended(cause: Cause, fields: bytes) -> Cause:
+    """Return the cause with more fields in its envelope; protobuf merges what is concatenated."""
+    return msgspec.structs.replace(cause, envelope=cause.envelope + fields) if fields else cause
 
 
 def _nobody(member: Member) -> Cause:

@@ -29,6 +29,7 @@ NEGOTIATION_ACTS = (
     "cancel",
     "inform",
     "failure",
+    "thinking",
 )
 """The acts that `Negotiation.json` defines. Whatever schema a payload names, it keeps to these."""
 
@@ -37,6 +38,7 @@ ACTS_OF: dict[str, tuple[str, ...]] = {
     "AlternatingOffer": ("offer", "counter"),
     "Outcome": ("inform",),
     "Failure": ("failure",),
+    "Thinking": ("thinking",),
     "Text": ("message",),
     "Ack": ("message",),
     "Envelope": (),

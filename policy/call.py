@@ -54,6 +54,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     round: int = 1
     linger: float = 30.0
     """Seconds that the negotiation is remembered after its end, to answer who comes late."""
+    deadline: float | None = None
+    """Until when an agent that thinks is waited for at most; None: not beyond `closes_at`."""
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +77,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     round: int
     lost: str
     """Why an offer that could have won did not."""
+    deadline: float
+    """When the round is closed, whoever thinks."""
 
     @classmethod
     def of(cls, call: Call) -> Terms:
@@ -94,6 +98,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
             relay=Relay(call.initiator),
             round=call.round,
             lost="not_chosen" if call.decider == "initiator" else _LOST[acceptance.select],
+            deadline=call.closes_at if call.deadline is None else call.deadline,
         )
 
 

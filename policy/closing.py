@@ -88,6 +88,7 @@ def _why_not_decide(state: State, course: Course) -> str:
 def _ask_initiator(state: State, course: Course, now: float, script: Script) -> Step:
     """Show the initiator the ranked offers and wait for its choice."""
     call = state.terms.call
+    course = replace(course, asked_at=now)
     due = now + call.decide_within
     shown = {
         "ranking": ranking(course.ranking, course.out, frozenset(), ""),
@@ -157,6 +158,7 @@ def _award(
             offer.value,
             price(terms, offer.value, best_lost),
             place,
+            now,
             now + call.confirm_within,
         )
         made.append(award)

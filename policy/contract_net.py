@@ -48,10 +48,12 @@ from policy.events import (
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    ThinkingReceived,
 )
 from policy.offers import late_offer, malformed, no_offer, offer
 from policy.refusals import answer, refuse
 from policy.states import NOTHING_ASIDE, Award, Phase, State
+from policy.thinking import think
 
 __all__ = ["HEARD", "Call", "Phase", "State", "open_call", "step"]
 
@@ -63,13 +65,22 @@ HEARD = {
         RefusalReceived,
         NotUnderstoodReceived,
         CancelReceived,
+        ThinkingReceived,
         AgentGone,
         DeadlinePassed,
     ),
-    Phase.CLOSED: (OfferReceived, AcceptReceived, RejectReceived, CancelReceived, DeadlinePassed),
+    Phase.CLOSED: (
+        OfferReceived,
+        AcceptReceived,
+        RejectReceived,
+        CancelReceived,
+        ThinkingReceived,
+        DeadlinePassed,
+    ),
     Phase.CONFIRMING: (
         OfferReceived,
         ConfirmReceived,
+        ThinkingReceived,
         RefusalReceived,
         NotUnderstoodReceived,
         CancelReceived,
@@ -129,6 +140,8 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
             return _not_confirmed(state, event, now)
         case ReportReceived() | RefusalReceived() | NotUnderstoodReceived() | AgentGone():
             return _report(state, event, now)
+        case ThinkingReceived():
+            return think(state, event, now)
         case AcceptReceived():
             return _accept(state, event, now)
         case RejectReceived():

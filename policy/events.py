@@ -98,6 +98,15 @@ class CounterReceived(msgspec.Struct, frozen=True, gc=False):
     msg_id: str
 
 
+class ThinkingReceived(msgspec.Struct, frozen=True, gc=False):
+    """A party that owes an answer asks to be waited for."""
+
+    sender: str
+    msg_id: str
+    seconds: float
+    """How long, from now; above 0."""
+
+
 class AgentGone(msgspec.Struct, frozen=True, gc=False):
     """The exchange gave up on reaching an agent."""
 
@@ -123,6 +132,7 @@ Event = (
     | CancelReceived
     | ReportReceived
     | CounterReceived
+    | ThinkingReceived
     | AgentGone
     | DeadlinePassed
 )

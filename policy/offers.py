@@ -20,6 +20,7 @@ from policy.events import (
 )
 from policy.refusals import refuse
 from policy.states import Phase, State
+from policy.thinking import awake, round_ends
 
 
 def offer(state: State, event: OfferReceived, now: float) -> Step:
@@ -42,7 +43,12 @@ def offer(state: State, event: OfferReceived, now: float) -> Step:
     offers = (*state.offers, event)
     state = State(terms, Phase.OPEN, state.due, answers, offers, state.told, state.aside, None)
     effects: list[Effect] = [] if terms.sealed else [terms.relay]
-    if len(offers) < terms.quorum and len(answers) < terms.size and not terms.counts_any:
+    if (
+        len(offers) < terms.quorum
+        and len(answers) < terms.size
+        and not terms.counts_any
+        and not state.aside.thinking
+    ):
         return state, effects
     return _after_answer(state, now, effects)
 
@@ -55,16 +61,19 @@ def _answered_twice(event: OfferReceived, answered: str) -> list[Effect]:
 
 def _after_answer(state: State, now: float, effects: list[Effect]) -> Step:
     """Close the round if this answer was the last that it waits for, or let it settle."""
-    terms, due = state.terms, state.due
-    met = state.aside.met
-    if not met and _counted(state) >= terms.quorum:
-        met = True
-        due = min(due, now + terms.call.acceptance.settle)
-    if len(state.answers) >= terms.size or (met and due <= now):
-        by = "quorum" if met else "all_answered"
+    terms = state.terms
+    aside = awake(state) if state.aside.thinking else state.aside
+    if not aside.met and _counted(state) >= terms.quorum:
+        settled_at = min(terms.call.closes_at, now + terms.call.acceptance.settle)
+        aside = replace(aside, met=True, settled_at=settled_at)
+    due = round_ends(terms, aside)
+    if aside is not state.aside:
+        state = replace(state, due=due, aside=aside)
+    if len(state.answers) >= terms.size or (due <= now and aside.met):
+        by = "quorum" if aside.met else "all_answered"
         return close(state, by, now, now, Script(state, *effects))
-    if met and not state.aside.met:
-        state = replace(state, due=due, aside=replace(state.aside, met=True))
+    if due < now:  # the window is over, and nobody thinks any more
+        return close(state, "deadline", now, now, Script(state, *effects))
     return state, effects
 
 

@@ -16,6 +16,7 @@ from policy.events import (
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    ThinkingReceived,
 )
 from policy.states import Phase, State
 
@@ -59,6 +60,8 @@ def answer(state: State, event: Event) -> list[Effect]:
                 "the exchange decides this negotiation",
                 'call with decider "initiator" to decide yourself',
             )
+        case ThinkingReceived():
+            return _answer_thinking(state, event)
         case RefusalReceived() | ConfirmReceived() | ReportReceived() if (
             sender not in terms.eligible
         ):
@@ -84,6 +87,18 @@ def _answer_confirm(state: State, event: ConfirmReceived) -> list[Effect]:
     if course.out.get(event.sender) == "not_confirmed":
         return refuse(event, "LATE", "the award went on", "confirm within the time of the accept")
     return refuse(event, "WRONG_STATE", "you have no award to confirm")
+
+
+def _answer_thinking(state: State, event: ThinkingReceived) -> list[Effect]:
+    """Say why the sender owes no answer that it could think about."""
+    sender, course = event.sender, state.course
+    if sender not in state.terms.eligible:
+        return refuse(event, "WRONG_STATE", "nobody waits for an answer of yours")
+    if course is not None and course.out.get(sender) == "not_confirmed":
+        return refuse(event, "LATE", "the award went on", "think before your time is over")
+    if state.answers.get(sender):
+        return refuse(event, "ALREADY_ANSWERED", "you have answered, and nothing else is asked")
+    return refuse(event, "LATE", "the round is closed", "think before the round is closed")
 
 
 def _answer_report(state: State, event: ReportReceived) -> list[Effect]:

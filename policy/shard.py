@@ -65,6 +65,8 @@ class Shard(Generic[Cause]):
         self._room = asyncio.Event()
         self._room.set()
         self.events_total = 0
+        self.at = 0.0
+        """The time of the event whose effects are carried out."""
 
     def __repr__(self) -> str:
         """Tell the state in words."""
@@ -173,6 +175,7 @@ class Shard(Generic[Cause]):
             if negotiation_id in self._held:
                 continue
             event = DeadlinePassed()
+            self.at = now
             effects = self.table.apply(negotiation_id, event, now)
             self._perform(self, negotiation_id, event, effects, None)
 
@@ -190,6 +193,7 @@ class Shard(Generic[Cause]):
             else:
                 effects = table.apply(negotiation_id, event, now)
             self.events_total += 1
+            self.at = now
             perform(self, negotiation_id, event, effects, cause)
         if len(queue) < self._queue_max:
             self._room.set()

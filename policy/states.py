@@ -49,6 +49,8 @@ class Aside(msgspec.Struct, frozen=True, gc=False):
 
     met: bool = False
     """The quorum was met; the round only settles."""
+    settled_at: float = 0.0
+    """When the round has settled, once the quorum is met."""
     declined: frozenset[str] = frozenset()
     """Agents that refused or did not understand."""
     withdrawn: frozenset[str] = frozenset()
@@ -59,6 +61,10 @@ class Aside(msgspec.Struct, frozen=True, gc=False):
     """The msg_id of the offer that an agent made after the close."""
     heard: frozenset[tuple[str, str]] = frozenset()
     """Sender and msg_id of every other act that changed the state, to know it again."""
+    thinking: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """Until when agents that have not answered have asked to be waited for."""
+    thoughts: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """How often each agent has asked for more time."""
 
 
 NOTHING_ASIDE = Aside()
@@ -72,6 +78,7 @@ class Award(msgspec.Struct, frozen=True, gc=False):
     value: float
     price: float
     rank: int
+    asked_at: float
     confirm_by: float
 
 
@@ -95,6 +102,8 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     """Agents that owe a report: winners, or those that were told of the cancellation."""
     failed: bool = False
     """A winner has reported failure."""
+    asked_at: float = 0.0
+    """When the initiator was asked to decide, if it was."""
     outcome: Mapping[str, object] | None = None
     """What the initiator was told in the end, without the ranking."""
 

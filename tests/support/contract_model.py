@@ -27,6 +27,8 @@ class Rules:
     units: int
     report_within: float | None
     reserve: float | None
+    closes_at: float = 10.0
+    deadline: float = 10.0
 
     @property
     def sealed(self) -> bool:
@@ -47,13 +49,17 @@ class Model:
 
     rules: Rules
     phase: str = "open"
-    due: float = 10.0
+    due: float = field(init=False)
     said: dict[str, str] = field(default_factory=dict)
     heard: set[tuple[str, str]] = field(default_factory=set)
     bids: list[Bid] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
     withdrawn: set[str] = field(default_factory=set)
     met: bool = False
+    settled: float = 0.0
+    thinking: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
+    """When who was asked to decide, or to confirm."""
     late: dict[str, str] = field(default_factory=dict)
     out: set[str] = field(default_factory=set)
     lapsed: set[str] = field(default_factory=set)
@@ -64,6 +70,9 @@ class Model:
     failed: bool = False
     frozen_at: float = 0.0
     """When offers were judged for the first time."""
+
+    def __post_init__(self) -> None:
+        self.due = self.rules.closes_at
 
     # ------------------------------------------------------------------ what can happen
 
@@ -97,6 +106,29 @@ class Model:
         self.said[agent] = msg_id
         self.declined.add(agent)
         return self._relay() + self._look(now)
+
+    def think(self, now: float, agent: str, seconds: float, msg_id: str) -> list[str]:
+        if self._known(agent, msg_id):
+            return []
+        until = now + seconds
+        if self.phase == "open" and agent != "alice" and not self.said.get(agent):
+            self.said.pop(agent, None)
+            self.thinking[agent] = until
+            self.due = self._wait_until()
+        elif self.phase == "closed" and agent == "alice":
+            self.due = max(self.asked[agent] + 30, min(until, self.asked[agent] + 60))
+        elif self.phase == "confirming" and agent in self.waiting:
+            longest = self.asked[agent] + 20
+            self.waiting[agent] = max(self.asked[agent] + 10, min(until, longest))
+            self.due = min(self.waiting.values())
+        elif agent == "alice":
+            return ["refuse alice WRONG_STATE"]
+        elif agent in self.lapsed or not self.said.get(agent):
+            return [f"refuse {agent} LATE"]
+        else:
+            return [f"refuse {agent} ALREADY_ANSWERED"]
+        self.heard.add((agent, msg_id))
+        return [] if agent == "alice" else ["relay to alice"]
 
     def gone(self, now: float, agent: str) -> list[str]:
         if self.phase == "open" and agent not in self.said:
@@ -240,12 +272,23 @@ class Model:
 
     def _look(self, now: float) -> list[str]:
         quorum = self.rules.quorum
+        for agent in self.said:
+            self.thinking.pop(agent, None)
         if not self.met and quorum is not None and len(self.bids) >= quorum:
             self.met = True
-            self.due = min(self.due, now + self.rules.settle)
+            self.settled = min(self.rules.closes_at, now + self.rules.settle)
+        self.due = self._wait_until()
         if len(self.said) == len(self.rules.agents) or (self.met and self.due <= now):
             return self._close(now, now, expired=False)
+        if self.due < now:
+            return self._close(now, now, expired=True)
         return []
+
+    def _wait_until(self) -> float:
+        if self.met:
+            return self.settled
+        asked_for = [min(until, self.rules.deadline) for until in self.thinking.values()]
+        return max([self.rules.closes_at, *asked_for])
 
     def _ranked(self, at: float) -> list[Bid]:
         """Who can be awarded by the engine, the best first."""
@@ -283,7 +326,7 @@ class Model:
     def _show(self, now: float, at: float) -> list[str]:
         if not self._open_to_choice(at):
             return self._nobody(now)
-        self.phase, self.due = "closed", now + 30
+        self.phase, self.due, self.asked["alice"] = "closed", now + 30, now
         return ["show alice"]
 
     def _chosen_enough(self, now: float) -> list[str]:
@@ -322,7 +365,7 @@ class Model:
         words = [f"accept {agent} at {price:g}" for agent, price in winners]
         for agent, _ in winners:
             if self.rules.confirm:
-                self.waiting[agent] = now + 10
+                self.asked[agent], self.waiting[agent] = now, now + 10
             else:
                 self.holding.append(agent)
         return words + self._go_on(now)

@@ -33,6 +33,7 @@ from policy.events import (
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    ThinkingReceived,
 )
 from policy.table import Record, trace
 
@@ -109,6 +110,10 @@ def report(name: str, succeeded: bool = True, msg_id: str = "") -> ReportReceive
 
 def counter(name: str) -> CounterReceived:
     return CounterReceived(f"agent://{name}", f"{name}-counter")
+
+
+def thinking(name: str, seconds: float = 30.0, msg_id: str = "") -> ThinkingReceived:
+    return ThinkingReceived(f"agent://{name}", msg_id or f"{name}-thinks", seconds)
 
 
 def gone(name: str) -> AgentGone:

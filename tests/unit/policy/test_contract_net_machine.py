@@ -23,7 +23,7 @@ AGENTS = ("bob", "carol", "dave")
 names = st.sampled_from(AGENTS)
 values = st.sampled_from([1, 2, 2, 3])
 numbers = st.sampled_from(["1", "1", "2"])
-ENDINGS = ("wait", "cancel", "confirm", "refuse", "accept")
+ENDINGS = ("wait", "cancel", "confirm", "refuse", "accept", "think")
 
 
 def _plain(effects: list[Effect]) -> Counter[str]:
@@ -52,6 +52,7 @@ class ContractNet(RuleBasedStateMachine):
         units=st.sampled_from([1, 1, 2]),
         report_within=st.sampled_from([None, 5.0]),
         reserve=st.sampled_from([None, 2.0]),
+        window=st.sampled_from([None, 4.0]),
     )
     def call(
         self,
@@ -63,6 +64,7 @@ class ContractNet(RuleBasedStateMachine):
         units: int,
         report_within: float | None,
         reserve: float | None,
+        window: float | None,
     ) -> None:
         final, confirm, record, decides = flags
         decides = decides and select != "vickrey"
@@ -80,6 +82,8 @@ class ContractNet(RuleBasedStateMachine):
                 units,
                 report_within,
                 reserve,
+                plays.DEADLINE if window is None else window,
+                plays.DEADLINE,
             )
         )
         self.record_call = plays.make_call(
@@ -92,7 +96,9 @@ class ContractNet(RuleBasedStateMachine):
                 "final": "required" if final else "optional",
                 "confirm": confirm,
                 "late": "record" if record else "reject",
+                "window": window,
             },
+            deadline=None if window is None else plays.DEADLINE,
             decider="initiator" if decides else "engine",
             max_awards=units,
             report_within=report_within,
@@ -149,6 +155,16 @@ class ContractNet(RuleBasedStateMachine):
         said = self._overdue()
         self._happens(event, said + self.model.refuse(self.now, name, event.msg_id))
 
+    @rule(
+        name=st.sampled_from([*AGENTS, *AGENTS, "alice"]),
+        seconds=st.sampled_from([0.5, 3.0, 3.0, 100.0]),
+        number=numbers,
+    )
+    def think(self, name: str, seconds: float, number: str) -> None:
+        event = plays.thinking(name, seconds, f"{name}-thinks-{number}")
+        said = self._overdue()
+        self._happens(event, said + self.model.think(self.now, name, seconds, event.msg_id))
+
     @rule(name=names)
     def gone(self, name: str) -> None:
         said = self._overdue()
@@ -204,6 +220,12 @@ class ContractNet(RuleBasedStateMachine):
             self._happens(plays.TIME_UP, self.model.time(self.now))
 
     @rule()
+    def time_passes(self) -> None:
+        """Stop half-way to the next deadline, where a window may be over and extended."""
+        if not self.model.is_over and self.now < self.model.due:
+            self.now = (self.now + self.model.due) / 2
+
+    @rule()
     def timer_of_an_earlier_phase(self) -> None:
         if self.now < self.model.due:
             self._happens(plays.TIME_UP, [])
@@ -244,6 +266,9 @@ class ContractNet(RuleBasedStateMachine):
                     self.accept(name, number)
                     self.confirm(name, number)
                     self.report(name, number, turn % 2 == 0)
+                elif ending == "think":
+                    self.think(name, 100.0, number)
+                    self.think("alice", 100.0, number)
             self.time_is_up(0.0, True)
         assert self.state.is_final, "whoever waits has a deadline"
 

@@ -1,0 +1,194 @@
+"""What an agent is told with a message that it is expected to answer.
+
+The gateway appends a `Turn` to the bytes of the envelope, which protobuf merges: the round, how
+long an answer counts and how long at most, the offer that stands, the agent's own last act. It
+is appended
+
+- to a call, once for all that hear it;
+- to the question to choose, and to each offer on its way to an initiator that will choose;
+- to an accept that wants a confirmation;
+- to what an initiator hears of an agent that thinks: until when its answer counts now.
+
+All of it is true when the gateway sends the message for the first time; a repeat says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.clock import Clock
+from llmx.v1.envelope_pb2 import Envelope
+from llmx.v1.turn_pb2 import StandingOffer, Turn
+from policy.auction import keeps, rank
+from policy.call import Call, Terms
+from policy.closing import course_of
+from policy.effects import Effect, Refuse, Relay, Tell
+from policy.events import Event, OfferReceived, ThinkingReceived
+from policy.states import Phase, State
+from policy.thinking import SPANS_MAX
+
+ROUNDS_LEFT = 0
+"""A contract net has one round."""
+ASKING = frozenset({"accept", "inform"})
+"""The acts of the exchange's own that may ask for an answer."""
+
+
+class Standing:
+    """What an initiator that decides has done, and the best offer that it knows of."""
+
+    __slots__ = ("_badness", "_best", "own_last_msg_id")
+
+    def __init__(self, call: Call) -> None:
+        """Begin with the call."""
+        self.own_last_msg_id = call.msg_id
+        self._best: OfferReceived | None = None
+        self._badness = 0.0
+
+    def note(self, state: State, event: Event, effects: list[Effect]) -> None:
+        """Learn of what happened, unless it did not count."""
+        if event.sender != state.terms.initiator:
+            if type(event) is OfferReceived and state.answers.get(event.sender) == event.msg_id:
+                self._compare(state.terms, event)
+        elif event.msg_id and not any(type(effect) is Refuse for effect in effects):
+            self.own_last_msg_id = event.msg_id
+
+    def best(self, state: State, now: float) -> OfferReceived | None:
+        """Return the offer that stands, as the gateway would rank it; the earliest of equals."""
+        best = self._best
+        if best is None or not (
+            best.sender in state.aside.withdrawn
+            or (best.valid_until is not None and best.valid_until < now)
+        ):
+            return best
+        self._best = None
+        for offer, _, unable in rank(state.terms, state.offers, now)[:1]:
+            if not unable:
+                self._compare(state.terms, offer)
+        return self._best
+
+    def _compare(self, terms: Terms, offer: OfferReceived) -> None:
+        badness = _badness(terms, offer)
+        if badness is not None and (self._best is None or badness < self._badness):
+            self._best, self._badness = offer, badness
+
+
+def _badness(terms: Terms, offer: OfferReceived) -> float | None:
+    """Return by what the lowest is the best; None for an offer that cannot win."""
+    call = terms.call
+    if call.reserve is not None and not keeps(call.reserve, offer.value, call.direction):
+        return None
+    if terms.utility is not None:
+        score = terms.utility(offer.fields)
+        if score is None:
+            return None
+    else:
+        score = offer.value if call.direction == "allocate" else -offer.value
+    return 0.0 if call.acceptance.select == "first" else -score
+
+
+class Turns:
+    """The turns of one gateway's negotiations."""
+
+    def __init__(self, now: Clock) -> None:
+        """Tell times from `now` on."""
+        self._now = now
+        self.deciding: dict[str, Standing] = {}
+        """Open negotiations whose initiator decides."""
+
+    def opened(self, call: Call) -> bytes:
+        """Return what is appended to a call."""
+        if call.decider == "initiator":
+            self.deciding[call.negotiation_id] = Standing(call)
+        now = self._now()
+        deadline = call.closes_at if call.deadline is None else call.deadline
+        return _appended(call.round, call.closes_at - now, deadline - now)
+
+    def relayed(self, state: State, event: Event, effects: list[Effect]) -> bytes:
+        """Return what is appended to an act on its way to the initiator, if it goes there.
+
+        Asked for each event where the initiator decides, and for every one that thinks.
+        """
+        now, call = self._now(), state.terms.call
+        standing = self.deciding.get(call.negotiation_id)
+        if standing is not None:
+            standing.note(state, event, effects)
+        if not any(type(effect) is Relay for effect in effects):
+            return b""
+        if type(event) is ThinkingReceived:
+            return _appended(call.round, *_waited_for(state, event.sender, now))
+        if standing is None or type(event) is not OfferReceived:
+            return b""
+        if state.phase not in (Phase.OPEN, Phase.CLOSED):
+            return b""
+        answer_in, deadline_in = state.due - now, state.terms.deadline - now
+        if state.phase is Phase.OPEN:
+            answer_in += call.decide_within
+            deadline_in += SPANS_MAX * call.decide_within
+        else:
+            longest = course_of(state).asked_at + SPANS_MAX * call.decide_within
+            deadline_in = longest - now
+        own_last = standing.own_last_msg_id
+        best = standing.best(state, now)
+        if best is None:
+            return _appended(call.round, answer_in, deadline_in, own_last)
+        offer = StandingOffer(offer_id=best.msg_id, sender=best.sender, value=best.value)
+        return _appended(call.round, answer_in, deadline_in, own_last, offer)
+
+    def asked(self, state: State | None, tell: Tell) -> bytes:
+        """Return what is appended to a message of the exchange's own; often nothing."""
+        body: Mapping[str, Any] = tell.body
+        if state is None or "outcome" in body:
+            return b""
+        round_ = state.terms.round
+        award = body.get("award", NOTHING)
+        if "confirm_within" in award:
+            within = award["confirm_within"]
+            return _appended(round_, within, SPANS_MAX * within, tell.in_reply_to)
+        choice = body.get("result", NOTHING)
+        if "ranking" not in choice:
+            return b""
+        within, offer = choice["decide_within"], None
+        best = next((entry for entry in choice["ranking"] if not entry["reason"]), None)
+        if best is not None:
+            offer = StandingOffer(
+                offer_id=best["offer_id"], sender=best["agent"], value=best["value"]
+            )
+        standing = self.deciding.get(state.terms.call.negotiation_id)
+        own_last = tell.in_reply_to if standing is None else standing.own_last_msg_id
+        return _appended(round_, within, SPANS_MAX * within, own_last, offer)
+
+    def forget(self, negotiation_id: str) -> None:
+        """Drop what is known of a negotiation that is over."""
+        self.deciding.pop(negotiation_id, None)
+
+
+NOTHING: Mapping[str, Any] = {}
+
+
+def _waited_for(state: State, agent: str, now: float) -> tuple[float, float]:
+    """Return for how long an agent that thinks is waited for, and for how long at most."""
+    if state.phase is Phase.CONFIRMING:
+        for award in course_of(state).pending:
+            if award.agent == agent:
+                longest = award.asked_at + SPANS_MAX * state.terms.call.confirm_within
+                return award.confirm_by - now, longest - now
+    return state.due - now, state.terms.deadline - now
+
+
+def _appended(
+    round_: int,
+    answer_in: float,
+    deadline_in: float,
+    own_last_msg_id: str = "",
+    standing_offer: StandingOffer | None = None,
+) -> bytes:
+    turn = Turn(
+        round=round_,
+        rounds_left=ROUNDS_LEFT,
+        own_last_msg_id=own_last_msg_id,
+        standing_offer=standing_offer,
+    )
+    turn.answer_in.FromNanoseconds(max(0, round(answer_in * 1e9)))
+    turn.deadline_in.FromNanoseconds(max(0, round(deadline_in * 1e9)))
+    return Envelope(turn=turn).SerializeToString()
