@@ -75,6 +75,8 @@ class ForeignSchema:
     text: bytes
     sensitive: tuple[str, ...] = ()
     """Pointers into payloads, sorted, to what "x-sensitive": true marks; "*" is any member."""
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """Small valid payloads by the name of the act, where one could be found."""
 
 
 TOO_LARGE = Finding(

@@ -115,6 +115,15 @@ class SchemaRegistry:
         finding = explain_briefly(subject, schema.natives[act], value)
         return violation(finding, schema.examples[act])
 
+    def example(self, schema: ShippedSchema | ForeignSchema | None, act: int) -> str:
+        """Return a small valid payload of an act: under the schema, else under one of ours."""
+        if isinstance(schema, ForeignSchema):
+            own = schema.examples.get(ACT_NAMES.get(act, ""), "")
+        else:
+            own = schema.examples.get(act, "") if schema is not None else ""
+        shipped = (other.examples[act] for other in self.shipped.values() if act in other.examples)
+        return own or next(shipped, "")
+
     def unknown(self, schema_uri: str, act: int) -> Fault:
         """Return the refusal of a `$schema` that nobody knows; empty if the payload has none."""
         schema = next((s for s in self.shipped.values() if act in s.judges), self._negotiation)
@@ -136,6 +145,7 @@ class SchemaRegistry:
             f'{schema.name}.json does not judge the act "{ACT_NAMES.get(act, "unknown")}".',
             f"It judges: {judged}. For this act use: {', '.join(others) or 'none'}.",
             f"{PAYLOAD}/$schema",
+            example=self.example(None, act),
         )
 
 

@@ -8,6 +8,7 @@ and nobody else does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
@@ -17,7 +18,7 @@ from gateway.foreign_schemas import ForeignSchema
 from gateway.members import Tenant
 from gateway.metrics import Metrics
 from gateway.refusals import Fault
-from gateway.schemas import SchemaRegistry, invalid_json
+from gateway.schemas import SchemaRegistry, ShippedSchema, invalid_json
 from gateway.settings import LimitSettings, ValidationSettings
 from gateway.strict_json import JsonFault, parse
 from gateway.workers import Task, ValidationPool
@@ -41,6 +42,8 @@ NOT_AN_OBJECT = Fault(
     'send an object with "$schema"; for plain text use Text.json: {"$schema": …, "text": …}',
     "/payload",
 )
+CORRECTABLE = frozenset({"INVALID_JSON", "SCHEMA_VIOLATION"})
+"""What is wrong with a payload as such, so that an example helps."""
 EMPTY: Mapping[str, ForeignSchema] = {}
 
 
@@ -80,7 +83,7 @@ class Validation:
         body = parse(payload, self._depth_max)
         if type(body) is not dict:
             fault = invalid_json(body) if isinstance(body, JsonFault) else NOT_AN_OBJECT
-            return Judgement(NO_BODY, fault)
+            return Judgement(NO_BODY, self._with_example(fault, None, act))
         uri = body.get("$schema")
         if type(uri) is not str:
             return Judgement(NO_BODY, self._registry.unknown("", act))
@@ -104,9 +107,10 @@ class Validation:
             body = orjson.loads(payload)
         except orjson.JSONDecodeError:
             fault = parse(payload, self._depth_max)
-            return Judgement(NO_BODY, invalid_json(fault) if isinstance(fault, JsonFault) else None)
+            assert isinstance(fault, JsonFault), "what the looser parser refuses is not strict JSON"
+            return Judgement(NO_BODY, self._with_example(invalid_json(fault), None, act))
         if type(body) is not dict:
-            return Judgement(NO_BODY, NOT_AN_OBJECT)
+            return Judgement(NO_BODY, self._with_example(NOT_AN_OBJECT, None, act))
         uri = body.get("$schema")
         schema = (
             self._registry.resolve(uri, self._foreign.get(tenant, EMPTY))
@@ -118,9 +122,17 @@ class Validation:
         self._metrics.validated_in_worker += 1
         verdict = await self._pool.judge(Task(payload, act, schema))
         if verdict.fault is not None:
-            return Judgement(NO_BODY, verdict.fault)
+            return Judgement(NO_BODY, self._with_example(verdict.fault, schema, act))
         sensitive = schema.sensitive if isinstance(schema, ForeignSchema) else ()
         return Judgement(body, None, sensitive)
+
+    def _with_example(
+        self, fault: Fault, schema: ShippedSchema | ForeignSchema | None, act: int
+    ) -> Fault:
+        """Return a fault of the payload with one that would be right; others as they are."""
+        if fault.code not in CORRECTABLE:
+            return fault
+        return replace(fault, example=self._registry.example(schema, act))
 
     async def register(self, tenant: str, text: bytes) -> str | Fault:
         """Make a schema known to a tenant; returns the id to name it by."""

@@ -18,7 +18,7 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -28,6 +28,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from gateway import foreign_schemas, shipped_schemas
+from gateway.examples import examples_of
 from gateway.explanation import Finding, from_native, from_reference
 from gateway.strict_json import JsonFault, parse
 
@@ -63,6 +64,7 @@ class Answer:
     example: str = ""
     schema_id: str = ""
     sensitive: tuple[str, ...] = ()
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,17 @@ class _Cache:
 
 
 def _carry_out(order: Any, payload: bytes, schema: bytes, cache: _Cache) -> Answer:
+    explain_by = time.monotonic() + order["budget"] * EXPLAIN_SHARE
     if order["do"] == "check":
         checked = foreign_schemas.check(schema)
         if isinstance(checked, Finding):
             return Answer("rejected", checked.pointer, checked.reason, checked.remedy)
-        return Answer("accepted", schema_id=checked.schema_id, sensitive=checked.sensitive)
-    explain_by = time.monotonic() + order["budget"] * EXPLAIN_SHARE
+        return Answer(
+            "accepted",
+            schema_id=checked.schema_id,
+            sensitive=checked.sensitive,
+            examples=_examples(schema, explain_by),
+        )
     value = parse(payload, order["depth_max"])
     if isinstance(value, JsonFault):
         return Answer("invalid_json", value.pointer, value.reason, value.remedy)
@@ -156,15 +163,43 @@ def _both(document: Mapping[str, Any], native: Any) -> _Compiled:
     def native_error(value: object) -> Finding:
         return from_native(next(iter(native.iter_errors(value))))
 
-    def reference() -> Any:
-        documents = shipped_schemas.documents().items()
-        registry: Registry[Any] = Registry().with_resources(
-            (schema_id, DRAFT202012.create_resource(known)) for schema_id, known in documents
-        )
-        return Draft202012Validator(document, registry=registry)
-
     example = foreign_schemas.smallest_example(document, native.is_valid)
-    return _Compiled(native.is_valid, native_error, reference, example)
+    return _Compiled(native.is_valid, native_error, lambda: _reference(document), example)
+
+
+def _reference(document: Mapping[str, Any]) -> Any:
+    documents = shipped_schemas.documents().items()
+    registry: Registry[Any] = Registry().with_resources(
+        (schema_id, DRAFT202012.create_resource(known)) for schema_id, known in documents
+    )
+    return Draft202012Validator(document, registry=registry)
+
+
+def _examples(schema: bytes, ready_by: float) -> dict[str, str]:
+    """Return small valid payloads under a schema, by act, as many as are found in time.
+
+    The reference library judges them first, because it can be interrupted and is slower than the
+    native validator, which has the last word.
+    """
+    document = orjson.loads(schema)
+    found: dict[str, str] = {}
+    native = foreign_schemas.compile_foreign(document)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, ready_by - time.monotonic()))
+            reference = _reference(document)
+            examples_of(
+                document,
+                lambda value: reference.is_valid(value) and native.is_valid(value),
+                found,
+            )
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except (OverrunError, RecursionError, MemoryError):
+        pass
+    except Exception:  # noqa: BLE001  # a foreign schema: the library may fail in any way
+        return found
+    return found
 
 
 def _explain(judge: _Compiled, value: object, explain_by: float) -> Finding:

@@ -206,12 +206,15 @@ class ValidationPool:
         """
         if len(text) > SCHEMA_BYTES_MAX:
             return rejected(TOO_LARGE)
-        frame = pack(orjson.dumps({"do": "check"}), b"", text)
-        answer = await self._ask(frame, self._budget * CHECK_BUDGET_SHARE)
+        budget = self._budget * CHECK_BUDGET_SHARE
+        frame = pack(orjson.dumps({"do": "check", "budget": budget}), b"", text)
+        answer = await self._ask(frame, budget)
         if isinstance(answer, Fault):
             return answer
         if answer.kind == "accepted":
-            return ForeignSchema(answer.schema_id, text, tuple(answer.sensitive))
+            return ForeignSchema(
+                answer.schema_id, text, tuple(answer.sensitive), dict(answer.examples)
+            )
         return rejected(_finding(answer))
 
     async def _ask(self, frame: bytes, budget: float) -> Answer | Fault:

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from llmx.messages import Message, number_in, object_in, text_in
+from llmx.thinking import Ask, Thinking, nobody_waits
+from llmx.turns import Turn
 from llmx.v1.envelope_pb2 import Envelope
 
 
@@ -54,17 +56,27 @@ class Refusal:
     """A short word or sentence for the initiator."""
 
 
-Answer = Offer | Refusal | None
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a language model wrote: an offer or a refusal as JSON, if all went well.
+
+    The gateway judges it. One that it does not take comes back as a correction.
+    """
+
+    text: str
+
+
+Answer = Offer | Refusal | Words | None
 """What a call can be answered with; None is a refusal without a reason."""
 
 
 class Call(Message):
     """A call for proposals."""
 
-    def __init__(self, envelope: Envelope) -> None:
-        """Look at an envelope that calls."""
+    def __init__(self, envelope: Envelope, ask: Ask = nobody_waits) -> None:
+        """Look at an envelope that calls; `ask` asks the gateway for more time."""
         super().__init__(envelope)
-        self._came = time.monotonic()
+        self._ask = ask
 
     @property
     def initiator(self) -> str:
@@ -120,7 +132,12 @@ class Call(Message):
 
     @property
     def seconds_left(self) -> float:
-        """Return the seconds left to answer, negative when the deadline is over."""
+        """Return the seconds left to answer, negative when they are over.
+
+        `thinking` extends them, up to `turn.seconds_left_at_most`.
+        """
+        if self.turn is not None:
+            return self.turn.seconds_left
         return self.reply_within - (time.monotonic() - self._came)
 
     def read(self, path: str) -> Any:
@@ -149,6 +166,27 @@ class Call(Message):
         """Return a refusal; the handler returns it in turn."""
         return Refusal(reason)
 
+    def asks_to_confirm(self, accept: Mapping[str, Any]) -> bool:
+        """Must the winner confirm? The accept says so, or the policy that the call brought."""
+        award = object_in(accept, "award")
+        for name in ("confirm", "confirm_within", "confirm_by"):
+            said = award.get(name, accept.get(name))
+            if said is not None:
+                return bool(said)
+        return object_in(self.body, "policy").get("confirm") is True
+
+    def words(self, text: str) -> Words:
+        """Return what a language model answered, as it wrote it; the handler returns it in turn."""
+        return Words(text)
+
+    def thinking(self, seconds: float | None = None, *, turn: Turn | None = None) -> Thinking:
+        """Ask to be waited for: await it to ask once, or ask as long as a block runs.
+
+        `async with call.thinking():` asks again until the block ends, the deadline at most.
+        """
+        turn = turn or self.turn
+        return Thinking(self._ask, seconds, turn.seconds_left_at_most if turn else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -168,6 +206,12 @@ class Verdict:
     """A sentence for people."""
     award: Mapping[str, Any] = field(default_factory=dict)
     """What else the award says."""
+    turn: Turn | None = None
+    """How long there is to confirm, where the winner is asked to."""
+
+    def thinking(self, seconds: float | None = None) -> Thinking:
+        """Ask for more time to confirm, as `Call.thinking` does for an answer."""
+        return self.call.thinking(seconds, turn=self.turn)
 
     @property
     def wants_report(self) -> bool:

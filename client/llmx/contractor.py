@@ -13,25 +13,30 @@ import asyncio
 import inspect
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from llmx.calls import Call, Offer, Refusal, Verdict
+from llmx.calls import Call, Offer, Refusal, Verdict, Words
+from llmx.corrections import corrected, draft_of
 from llmx.dispatch import Dispatch
 from llmx.errors import Refused, SessionError
 from llmx.handlers import Handlers, ask, settled
 from llmx.messages import Drafts, Message, number_in, object_in, text_in
 from llmx.session import Session
+from llmx.standing import Standing, Standings
 from llmx.v1.envelope_pb2 import Act, Envelope
 
 log = logging.getLogger("llmx")
 
-STANDING_MAX = 16_384
-STANDING_SECONDS = 3600.0  # after that no gateway remembers the negotiation
 REPAIR_CODES = frozenset(
-    ("SCHEMA_VIOLATION", "INVALID_JSON", "TOO_LARGE", "UNKNOWN_SCHEMA", "MALFORMED_ENVELOPE")
+    (
+        "SCHEMA_VIOLATION",
+        "INVALID_JSON",
+        "TOO_LARGE",
+        "UNKNOWN_SCHEMA",
+        "MALFORMED_ENVELOPE",
+        "OFFER_EXPIRED",
+    )
 )
 """What another offer can put right."""
 RETRY_CODES = frozenset(("RATE_EXCEEDED", "OVERLOADED", "VALIDATION_TIMEOUT"))
@@ -40,23 +45,6 @@ NOT_JSON = (TypeError, ValueError, RecursionError)
 """What writing a payload raises when the author's value is not JSON."""
 CANCELLED = {"done": True, "reason": "cancelled"}
 FAILED = "on_cfp failed in negotiation %s"
-
-
-@dataclass(slots=True)
-class Standing:
-    """A call, and what we said to it."""
-
-    call: Call
-    negotiation_id: str
-    since: float
-    offer: Offer | None = None
-    envelope: Envelope | None = None
-    """The offer as it was sent; None while the author still thinks."""
-    repairs: int = 0
-    is_adrift: bool = False
-    """Was the negotiation lost with its gateway? Then the call may come anew."""
-    judged: bool = False
-    """Was it accepted? Then it is only kept because the award can still be cancelled."""
 
 
 class Contractor:
@@ -76,22 +64,20 @@ class Contractor:
         self._dispatch = dispatch
         self._handlers = handlers
         self._repairs_max = repairs_max
-        self._by_call: OrderedDict[tuple[str, str], Standing] = OrderedDict()
-        self._by_negotiation: dict[str, Standing] = {}
-        self._by_offer: dict[str, Standing] = {}
+        self._standings = Standings()
 
     def __len__(self) -> int:
-        return len(self._by_call)
+        return len(self._standings)
 
     # ------------------------------------------------------------------ what comes
 
     def called(self, envelope: Envelope) -> bool:
         """Take a call; False means that there is no room for it now."""
-        known = self._by_call.get((envelope.sender, envelope.msg_id))
+        known = self._standings.of_call(envelope.sender, envelope.msg_id)
         if known is not None:
             self._reopened(known, envelope.negotiation_id)
             return True
-        call = Call(envelope)
+        call = Call(envelope, lambda seconds: self._think(call, seconds))
         handler = self._handlers.find("on_cfp")
         if handler is None:
             return self._put(call, lambda: self._answer(call, Refusal("no_handler")))
@@ -99,9 +85,9 @@ class Contractor:
         if inspect.iscoroutinefunction(handler) or not self._session.has_room:
             if not self._put(call, lambda: self._await(standing, ask(handler, call))):
                 return False
-            self._remember(standing)
+            self._standings.remember(standing)
             return True
-        self._remember(standing)
+        self._standings.remember(standing)
         try:
             answer = handler(call)  # at once, without a task
         except (Exception, asyncio.CancelledError):  # the author's mistake is not spread
@@ -116,26 +102,26 @@ class Contractor:
 
     def judged(self, message: Message) -> bool:
         """Take an accept, a reject or a cancel; False means that there is no room for it now."""
-        standing = self._by_negotiation.get(message.negotiation_id)
+        standing = self._standings.of_negotiation(message.negotiation_id)
         if standing is None or standing.offer is None:
             if message.envelope.act == Act.ACT_CANCEL and standing is not None:
-                self._forget(standing)
+                self._standings.forget(standing)
                 self._reply(Act.ACT_INFORM, CANCELLED, standing)
             return True
         return self._dispatch.put(message.negotiation_id, lambda: self._hear(standing, message))
 
     def refused(self, error: Refused) -> bool:
         """Take the refusal of an offer; False when it was none of ours."""
-        standing = self._by_offer.get(error.msg_id)
+        standing = self._standings.of_offer(error.msg_id)
         if standing is None:
             return False
         if not self._dispatch.put(standing.negotiation_id, lambda: self._repair(standing, error)):
-            self._forget(standing)
+            self._standings.forget(standing)
         return True
 
     def resend(self) -> None:
         """Send the standing offers again, on a new stream."""
-        for standing in list(self._by_call.values()):
+        for standing in self._standings:
             if standing.judged or standing.is_adrift or standing.envelope is None:
                 continue
             if self._session.has_room:
@@ -163,7 +149,7 @@ class Contractor:
 
     def _conclude(self, standing: Standing, answer: object) -> None:
         """Send what the author answered, unless the call is over."""
-        if not self._knows(standing):
+        if standing not in self._standings:
             return
         match answer:
             case Offer():
@@ -172,9 +158,11 @@ class Contractor:
                 except NOT_JSON:
                     log.exception(FAILED, standing.negotiation_id)
                     self._not_understood(standing)
+            case Words():
+                self._send_words(standing, answer)
             case Refusal() | None:
                 body = {"reason": answer.reason} if answer and answer.reason else {}
-                self._forget(standing)
+                self._standings.forget(standing)
                 self._reply(Act.ACT_REFUSE, body, standing)
             case _:
                 log.error(
@@ -195,30 +183,41 @@ class Contractor:
         )
         self._send_offer(standing, envelope)
 
+    def _send_words(self, standing: Standing, words: Words) -> None:
+        """Send what a model wrote; the gateway is the judge of it."""
+        draft = draft_of(words)
+        if isinstance(draft, Refusal):
+            self._conclude(standing, draft)
+            return
+        standing.offer, payload = draft
+        envelope = self._drafts.write(
+            Act.ACT_OFFER,
+            {},
+            negotiation_id=standing.negotiation_id,
+            in_reply_to=standing.call.msg_id,
+        )
+        envelope.payload = payload
+        self._send_offer(standing, envelope)
+
     def _send_offer(self, standing: Standing, envelope: Envelope) -> None:
-        if standing.envelope is not None:
-            self._by_offer.pop(standing.envelope.msg_id, None)
-        standing.envelope = envelope
-        self._by_offer[envelope.msg_id] = standing
+        self._standings.sent(standing, envelope)
         self._session.post(envelope)
 
     def _not_understood(self, standing: Standing) -> None:
-        self._forget(standing)
+        self._standings.forget(standing)
         self._reply(Act.ACT_NOT_UNDERSTOOD, {"reason": "handler_failed"}, standing)
 
     def _reopened(self, standing: Standing, negotiation_id: str) -> None:
         """Answer the same call in the negotiation that took the lost one's place."""
-        self._by_negotiation.pop(standing.negotiation_id, None)
-        standing.negotiation_id = negotiation_id
+        self._standings.moved(standing, negotiation_id)
         standing.is_adrift = standing.judged = False
-        self._by_negotiation[negotiation_id] = standing
         if standing.envelope is not None:
             again = self._drafts.rewrite(standing.envelope, negotiation_id=negotiation_id)
             self._send_offer(standing, again)
 
     async def _repair(self, standing: Standing, error: Refused) -> None:
         """Try again what was refused, as far as that can help."""
-        if error.msg_id not in self._by_offer or standing.offer is None:
+        if self._standings.of_offer(error.msg_id) is not standing or standing.offer is None:
             return  # another offer has taken its place
         log.info("an offer in negotiation %s was refused: %s", standing.negotiation_id, error)
         if error.code == "UNKNOWN_NEGOTIATION":
@@ -235,38 +234,50 @@ class Contractor:
             await self._session.room()
             self._send_offer(standing, again)
             return
-        handler = self._handlers.find("on_refused")
-        if error.code not in REPAIR_CODES or handler is None:
+        if error.code not in REPAIR_CODES:
             self._give_up(standing, error)
             return
-        better = await ask(handler, error, standing.offer)
-        if isinstance(better, Offer):
-            await self._session.room()
-            self._offer(standing, better)
-        else:
+        sent = standing.offer, standing.envelope.payload
+        tries = standing.repairs, self._repairs_max - standing.repairs
+        better = await corrected(self._handlers, standing.call, sent, error, tries)
+        await self._session.room()
+        if better is None:
             self._give_up(standing, error)
+        else:
+            self._conclude(standing, better)
 
     def _give_up(self, standing: Standing, error: Refused) -> None:
-        self._forget(standing)
+        self._standings.forget(standing)
         if error.code in REPAIR_CODES:  # the initiator still waits for a word of ours
             self._reply(Act.ACT_REFUSE, {"reason": "offer_invalid"}, standing)
+
+    async def _think(self, call: Call, seconds: float) -> None:
+        """Ask the gateway to wait. Raises Refused and SessionError."""
+        standing = self._standings.of_call(call.initiator, call.msg_id)
+        envelope = self._drafts.write(
+            Act.ACT_THINKING,
+            {"seconds": seconds},
+            negotiation_id=standing.negotiation_id if standing else call.negotiation_id,
+            in_reply_to=call.msg_id,
+        )
+        await self._session.send(envelope)
 
     # ------------------------------------------------------------------ the verdict
 
     async def _hear(self, standing: Standing, message: Message) -> None:
-        if not self._knows(standing):
+        if standing not in self._standings:
             return  # an earlier word was the last
         body, act = message.body, message.envelope.act
         verdict = self._verdict(standing, message)
-        if act == Act.ACT_ACCEPT and _asks_to_confirm(standing.call, body):
+        if act == Act.ACT_ACCEPT and standing.call.asks_to_confirm(body):
             if not await self._confirm(standing, verdict):
                 return
         elif act == Act.ACT_CANCEL:
             await self._session.room()
             self._reply(Act.ACT_INFORM, CANCELLED, standing)
         standing.judged = verdict.won
-        if not (verdict.won and (verdict.wants_report or _asks_to_confirm(standing.call, body))):
-            self._forget(standing)
+        if not (verdict.won and (verdict.wants_report or standing.call.asks_to_confirm(body))):
+            self._standings.forget(standing)
         await self._run("on_outcome", verdict)
         if verdict.won:
             # Beside this lane, so that long work does not keep a cancel from being heard.
@@ -287,6 +298,7 @@ class Contractor:
             price=number_in(body, "price"),
             detail=text_in(body, "detail"),
             award=object_in(body, "award"),
+            turn=message.turn,
         )
 
     async def _confirm(self, standing: Standing, verdict: Verdict) -> bool:
@@ -302,7 +314,7 @@ class Contractor:
         if stands:
             self._reply(Act.ACT_CONFIRM, {"offer_id": verdict.offer_id}, standing)
             return True
-        self._forget(standing)
+        self._standings.forget(standing)
         self._reply(Act.ACT_REFUSE, {"reason": "not_confirmed"}, standing)
         return False
 
@@ -325,7 +337,7 @@ class Contractor:
             self._report(Act.ACT_INFORM, {"result": result, "done": True}, verdict)
 
     def _report(self, act: Act, body: Mapping[str, Any], verdict: Verdict) -> None:
-        standing = self._by_negotiation.get(verdict.negotiation_id)
+        standing = self._standings.of_negotiation(verdict.negotiation_id)
         if standing is None:
             return  # cancelled meanwhile, and that was answered
         try:
@@ -333,7 +345,7 @@ class Contractor:
         except NOT_JSON:
             log.exception("on_award failed in negotiation %s", verdict.negotiation_id)
             self._reply(Act.ACT_FAILURE, {"reason": "not_json"}, standing)
-        self._forget(standing)
+        self._standings.forget(standing)
 
     async def _run(self, name: str, verdict: Verdict) -> None:
         handler = self._handlers.find(name)
@@ -356,33 +368,3 @@ class Contractor:
             )
         except SessionError as gone:
             log.debug("negotiation %s is left without a word: %s", negotiation_id, gone)
-
-    def _remember(self, standing: Standing) -> None:
-        now = time.monotonic()
-        while self._by_call:
-            oldest = next(iter(self._by_call.values()))
-            if len(self._by_call) < STANDING_MAX and now - oldest.since < STANDING_SECONDS:
-                break
-            self._forget(oldest)
-        self._by_call[standing.call.initiator, standing.call.msg_id] = standing
-        self._by_negotiation[standing.negotiation_id] = standing
-
-    def _knows(self, standing: Standing) -> bool:
-        key = (standing.call.initiator, standing.call.msg_id)
-        return self._by_call.get(key) is standing
-
-    def _forget(self, standing: Standing) -> None:
-        self._by_call.pop((standing.call.initiator, standing.call.msg_id), None)
-        self._by_negotiation.pop(standing.negotiation_id, None)
-        if standing.envelope is not None:
-            self._by_offer.pop(standing.envelope.msg_id, None)
-
-
-def _asks_to_confirm(call: Call, body: Mapping[str, Any]) -> bool:
-    """Must the winner confirm? The accept says so, or the policy that the call brought."""
-    award = object_in(body, "award")
-    for name in ("confirm", "confirm_within", "confirm_by"):
-        said = award.get(name, body.get(name))
-        if said is not None:
-            return bool(said)
-    return object_in(call.body, "policy").get("confirm") is True

@@ -1,7 +1,7 @@
 """What an initiator sees of its negotiation.
 
-The events come in this order: `Opened`, then any number of `OfferMade`, `OfferRefused` and
-`OfferWithdrawn`, perhaps one `Ranked`, and last the `Outcome`. A second `Opened` says that
+The events come in this order: `Opened`, then any number of `OfferMade`, `OfferRefused`, `Thought`
+and `OfferWithdrawn`, perhaps one `Ranked`, and last the `Outcome`. A second `Opened` says that
 the gateway was lost and the call was opened anew: the offers before it do not count.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmx.messages import Message, number_in, object_in, text_in
+from llmx.turns import Turn
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 
 
@@ -41,6 +42,8 @@ class OfferMade:
     negotiation_id: str
     body: Mapping[str, Any] = field(repr=False, default_factory=dict)
     """The whole payload."""
+    turn: Turn | None = field(repr=False, default=None)
+    """Where this agent decides: how long it has, and the best offer so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,17 @@ class OfferRefused:
     reason: str
     understood: bool = True
     """False when the contractor could not read the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A contractor needs longer for its answer, or a winner for its confirmation."""
+
+    agent: str
+    seconds: float | None
+    """How long it has asked for; None when it did not say."""
+    turn: Turn | None = field(repr=False, default=None)
+    """Until when the agent is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,8 @@ class Ranked:
     offers: tuple[RankedOffer, ...]
     """The best first."""
     body: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    turn: Turn | None = field(repr=False, default=None)
+    """How long there is to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,17 @@ class Report:
     reason: str = ""
 
 
-Event = Opened | OfferMade | OfferRefused | OfferWithdrawn | Ranked | Outcome
+@dataclass(frozen=True, slots=True)
+class SlowConsumer:
+    """A gateway's warning: this agent acknowledges more slowly than messages come."""
+
+    waiting: int
+    """Messages that wait for this agent."""
+    waiting_max: int
+    """At how many the gateway ends the stream; the agent comes back, more slowly each time."""
+
+
+Event = Opened | OfferMade | OfferRefused | Thought | OfferWithdrawn | Ranked | Outcome
 
 
 def opened_of(opened: NegotiationOpened) -> Opened:
@@ -149,6 +175,7 @@ def offer_of(message: Message) -> OfferMade:
         text_in(body, "text"),
         message.negotiation_id,
         body,
+        message.turn,
     )
 
 

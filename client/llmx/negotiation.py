@@ -30,6 +30,7 @@ from llmx.events import (
     Ranked,
     RankedOffer,
     Report,
+    Thought,
     offer_of,
     opened_of,
     outcome_of,
@@ -37,6 +38,8 @@ from llmx.events import (
 )
 from llmx.messages import Drafts, Message, number_in, object_in, text_in
 from llmx.session import Session
+from llmx.thinking import Thinking
+from llmx.turns import Turn
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 
@@ -47,6 +50,7 @@ EVENTS_MAX = 16_384
 DECIDE_WITHIN_DEFAULT = 30.0  # what the gateway assumes when a call does not say
 CONFIRM_WITHIN_DEFAULT = 10.0
 CONFIRMS_MAX = 64
+SPANS_MAX = 2  # who thinks about a decision or a confirmation has twice its time at most
 FINAL_STATES = ("committed", "no_award", "cancelled", "done", "failed")
 
 
@@ -88,6 +92,7 @@ class Negotiation:
         self._failure: LlmxError | None = None
         self._give_up_at = 0.0
         self._told_all = False
+        self._turn: Turn | None = None
 
     def __repr__(self) -> str:
         state = "over" if self.outcome else "open" if self.negotiation_id else "calling"
@@ -170,6 +175,19 @@ class Negotiation:
         body = {"reason": reason} if reason else {}
         await self._session.send(self._act(Act.ACT_CANCEL, body))
 
+    def thinking(self, seconds: float | None = None) -> Thinking:
+        """Ask for more time to decide, once it has come to that: await it to ask once.
+
+        `async with negotiation.thinking():` asks again until the block ends. A gateway waits at
+        most twice the call's `decide_within`. Awaiting raises Refused when nothing is to decide.
+        """
+
+        async def ask(wanted: float) -> None:
+            await self._session.send(self._act(Act.ACT_THINKING, {"seconds": wanted}))
+
+        turn = self._turn
+        return Thinking(ask, seconds, turn.seconds_left_at_most if turn else None)
+
     async def reports(self) -> list[Report]:
         """Wait for the reports of the winners, where the call says `report_within`.
 
@@ -233,6 +251,9 @@ class Negotiation:
                 self._tell(OfferRefused(message.sender, text_in(body, "reason")))
             case Act.ACT_NOT_UNDERSTOOD:
                 self._tell(OfferRefused(message.sender, text_in(body, "reason"), False))
+            case Act.ACT_THINKING:
+                seconds = number_in(body, "seconds")
+                self._tell(Thought(message.sender, seconds, message.turn))
             case Act.ACT_CANCEL:
                 self._tell(OfferWithdrawn(message.sender, text_in(body, "reason")))
             case Act.ACT_INFORM | Act.ACT_FAILURE:
@@ -253,7 +274,8 @@ class Negotiation:
         shown = outcome or object_in(message.body, "result") or message.body
         ranking = shown.get("ranking")
         if isinstance(ranking, list):
-            self._tell(Ranked(ranked_offers(ranking), message.body))
+            self._turn = message.turn
+            self._tell(Ranked(ranked_offers(ranking), message.body, message.turn))
             return
         # The gateway names the winners that did not report.
         reason = text_in(message.body, "reason")
@@ -287,7 +309,8 @@ class Negotiation:
         decide = number_in(self._body, "decide_within") or DECIDE_WITHIN_DEFAULT
         confirm = number_in(self._body, "confirm_within") or CONFIRM_WITHIN_DEFAULT
         confirms = min(len(opened.eligible) or 1, CONFIRMS_MAX)
-        longest = closes_in + decide + confirm * confirms + self._patience
+        asked = SPANS_MAX * (decide + confirm * confirms)
+        longest = closes_in + asked + self._patience
         self._give_up_at = asyncio.get_running_loop().time() + longest
         self._tell(opened)
 

@@ -203,6 +203,9 @@ class Showing:
             case llmx.OfferRefused():
                 word = "refusal" if event.understood else "confused"
                 _line(word, f"{clean(event.agent)}  {clean(event.reason)}  {after}")
+            case llmx.Thought():
+                left = "" if event.turn is None else f"for {event.turn.answer_in:.1f} s at most"
+                _line("thinks", f"{clean(event.agent)}  {left}  {after}")
             case llmx.OfferWithdrawn():
                 _line("withdrew", f"{clean(event.agent)}  {clean(event.reason)}  {after}")
             case llmx.Ranked():
@@ -252,7 +255,7 @@ class Telling(Showing):
         facts = {
             field: getattr(event, field)
             for field in event.__dataclass_fields__
-            if field not in ("negotiation_id", "body")
+            if field not in ("negotiation_id", "body", "turn")
         }
         if isinstance(event, llmx.Opened | llmx.OfferMade):
             facts["negotiation"] = event.negotiation_id
@@ -266,6 +269,7 @@ NAMES: dict[type, str] = {
     llmx.OfferMade: "offer",
     llmx.OfferRefused: "refusal",
     llmx.OfferWithdrawn: "withdrawn",
+    llmx.Thought: "thinking",
     llmx.Ranked: "ranked",
     llmx.Outcome: "outcome",
     llmx.Report: "report",

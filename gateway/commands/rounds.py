@@ -213,7 +213,7 @@ class Board:
             round_.policy, round_.everybody_hears = self._next
             self.rounds[f"refused {len(self.rounds)}"] = round_
             return round_
-        if kind in ("refusal", "withdrawn", "ranked", "report"):
+        if kind in ("refusal", "withdrawn", "thinking", "ranked", "report"):
             return self.current  # told by the contractors too
         if not isinstance(negotiation, str):
             return None

@@ -38,7 +38,7 @@ async def test_a_msg_id_of_the_characters_that_ids_have_is_taken(crowd: Crowd, m
     await alice.arrival(msg_id)
 
 
-@pytest.mark.parametrize("act", [0, 13, 99, -1])
+@pytest.mark.parametrize("act", [0, 14, 99, -1])
 async def test_an_unknown_act_is_refused(crowd: Crowd, act: int) -> None:
     alice = await crowd.open("alice")
     envelope = alice.text("hi", alice.address)

@@ -8,39 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-INFINITE = float("inf")
-
-
-@dataclass
-class Rules:
-    """What is fixed when the call goes out."""
-
-    agents: tuple[str, ...]
-    quorum: int | None
-    settle: float
-    select: str
-    on_expiry: str
-    final: bool
-    confirm: bool
-    record_late: bool
-    initiator_decides: bool
-    units: int
-    report_within: float | None
-    reserve: float | None
-    closes_at: float = 10.0
-    deadline: float = 10.0
-
-    @property
-    def sealed(self) -> bool:
-        return self.select == "vickrey"
-
-
-@dataclass
-class Bid:
-    agent: str
-    value: float
-    until: float
-    revocable: bool
+from tests.support.contract_rules import INFINITE, Bid, Rules
 
 
 @dataclass
@@ -59,7 +27,6 @@ class Model:
     settled: float = 0.0
     thinking: dict[str, float] = field(default_factory=dict)
     asked: dict[str, float] = field(default_factory=dict)
-    """When who was asked to decide, or to confirm."""
     late: dict[str, str] = field(default_factory=dict)
     out: set[str] = field(default_factory=set)
     lapsed: set[str] = field(default_factory=set)
@@ -111,15 +78,15 @@ class Model:
         if self._known(agent, msg_id):
             return []
         until = now + seconds
+        asked = self.asked.get(agent, 0)
         if self.phase == "open" and agent != "alice" and not self.said.get(agent):
             self.said.pop(agent, None)
             self.thinking[agent] = until
             self.due = self._wait_until()
         elif self.phase == "closed" and agent == "alice":
-            self.due = max(self.asked[agent] + 30, min(until, self.asked[agent] + 60))
+            self.due = max(asked + 30, min(until, asked + 60))
         elif self.phase == "confirming" and agent in self.waiting:
-            longest = self.asked[agent] + 20
-            self.waiting[agent] = max(self.asked[agent] + 10, min(until, longest))
+            self.waiting[agent] = max(asked + 10, min(until, asked + 20))
             self.due = min(self.waiting.values())
         elif agent == "alice":
             return ["refuse alice WRONG_STATE"]

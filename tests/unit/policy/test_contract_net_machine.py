@@ -17,7 +17,8 @@ from policy.effects import Effect, Finish, Refuse, Tell
 from policy.events import Event
 from policy.table import Record, trace
 from tests.support import plays
-from tests.support.contract_model import INFINITE, Bid, Model, Rules
+from tests.support.contract_model import Model
+from tests.support.contract_rules import INFINITE, Bid, Rules
 
 AGENTS = ("bob", "carol", "dave")
 names = st.sampled_from(AGENTS)
