@@ -23,7 +23,6 @@ from gateway.headers import (
     AdmissionLimits,
     HeaderCheck,
     Sender,
-    seconds_to_live,
 )
 from gateway.members import Member
 from gateway.metrics import Metrics
@@ -38,6 +37,7 @@ from llmx.v1.envelope_pb2 import (
     ACT_MESSAGE,
     ACT_OFFER,
     QUALITY_OF_SERVICE_AT_MOST_ONCE,
+    QUALITY_OF_SERVICE_ONCE,
     RECEIPT_REQUEST_DELIVERED,
     Envelope,
 )
@@ -55,19 +55,6 @@ Waiting = Awaitable[None]
 """What the reader of a stream awaits before it reads on: a worker, or room in a queue."""
 
 
-class Letter(msgspec.Struct, frozen=True, gc=False):
-    """One envelope on its way in, with what was read of it."""
-
-    sender: Sender
-    envelope: Envelope
-    raw: bytes
-    msg_id: str
-    act: int
-    negotiation_id: str
-    key: str
-    """Sender and msg_id in one string, to know a repeat by."""
-
-
 class Admission:
     """Lets messages in, one at a time and in order for each stream."""
 
@@ -82,6 +69,7 @@ class Admission:
         router: Router,
         negotiations: Negotiations,
         duplicates: Duplicates,
+        once: Duplicates,
     ) -> None:
         """Check against `limits` and hand on to `router` and `negotiations`."""
         self._limits = limits
@@ -94,6 +82,7 @@ class Admission:
         self._router = router
         self._negotiations = negotiations
         self._duplicates = duplicates
+        self._once = once
         self.stopping = False
         self.durability: Durability | None = None
         """Set when the gateway has a store."""
@@ -112,76 +101,89 @@ class Admission:
         msg_id, act, payload = envelope.msg_id, envelope.act, envelope.payload
         negotiation_id = envelope.negotiation_id
         over = member.allowance.take(now, len(raw), sender.system)
-        if over is not None or not self._headers.is_good(
+        ttl = self._headers.time_to_live(
             envelope, msg_id, act, negotiation_id, len(payload), len(raw), sender, now
-        ):
+        )
+        if over is not None or not ttl:
             fault = self._headers.fault(envelope, len(raw), sender, now) or over
             if fault is not None:
                 return self._refuse(member, msg_id, fault, negotiation_id)
         key = member.key + msg_id
+        quality = envelope.quality_of_service
         opened = self._duplicates.find(key)
+        if opened is None and quality == QUALITY_OF_SERVICE_ONCE:
+            opened = self._once.find(key)
         if opened is not None:
             return self._refuse_duplicate(member, msg_id, opened)
-        letter = Letter(sender, envelope, raw, msg_id, act, negotiation_id, key)
+        parcel = Parcel(
+            msg_id,
+            raw,
+            now + ttl,
+            member.agent_id,
+            negotiation_id,
+            quality != QUALITY_OF_SERVICE_AT_MOST_ONCE,
+            None,
+            envelope.receipt == RECEIPT_REQUEST_DELIVERED,
+        )
         judged = self._validation.judge(payload, act, member.tenant)
         if isinstance(judged, Judgement):
-            return self._enter(letter, judged, now)
-        return self._enter_later(letter, judged, now)
+            return self._enter(member, envelope, act, parcel, key, judged, now)
+        return self._enter_later(member, envelope, act, parcel, key, judged, now)
 
     async def _enter_later(
-        self, letter: Letter, judged: Awaitable[Judgement], received_at: float
+        self,
+        member: Member,
+        envelope: Envelope,
+        act: int,
+        parcel: Parcel,
+        key: str,
+        judged: Awaitable[Judgement],
+        received_at: float,
     ) -> None:
         """Wait for a worker's judgement; only this sender waits with us."""
-        negotiations, negotiation_id = self._negotiations, letter.negotiation_id
-        shard = negotiations.shard_of(negotiation_id, letter.sender.member.tenant)
+        negotiation_id = parcel.negotiation_id
+        shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         held = shard is not None and shard.hold(negotiation_id, received_at)
         try:
-            waiting = self._enter(letter, await judged, received_at)
+            waiting = self._enter(member, envelope, act, parcel, key, await judged, received_at)
         finally:
             if held and shard is not None:
                 shard.release(negotiation_id)
         if waiting is not None:
             await waiting
 
-    def _enter(self, letter: Letter, judgement: Judgement, now: float) -> Waiting | None:
-        """Route what its schema accepts."""
-        member, envelope, act = letter.sender.member, letter.envelope, letter.act
+    def _enter(
+        self,
+        member: Member,
+        envelope: Envelope,
+        act: int,
+        parcel: Parcel,
+        key: str,
+        judgement: Judgement,
+        now: float,
+    ) -> Waiting | None:
+        """Route what its schema accepts; `key` is sender and msg_id, to know a repeat by."""
+        negotiation_id, body = parcel.negotiation_id, judgement.body
         if judgement.fault is not None:
             if act == ACT_OFFER and judgement.fault.code in MALFORMED:
-                cause = Cause(member, letter.msg_id, letter.raw, now, False)
-                self._negotiations.malformed(letter.negotiation_id, cause)
-            return self._refuse(member, letter.msg_id, judgement.fault, letter.negotiation_id)
-        ttl = self._limits.ttl_default
-        if envelope.HasField("scope") and envelope.scope.HasField("ttl"):
-            ttl = seconds_to_live(envelope)
-        cause = Cause(
-            member,
-            letter.msg_id,
-            letter.raw,
-            now + ttl,
-            envelope.quality_of_service != QUALITY_OF_SERVICE_AT_MOST_ONCE,
-            judgement.body,
-            judgement.sensitive,
-            receipt=envelope.receipt == RECEIPT_REQUEST_DELIVERED,
-        )
-        if envelope.receipt:
-            member.receipts_due.append(letter.msg_id)
+                self._negotiations.malformed(negotiation_id, Cause(member, parcel))
+            return self._refuse(member, parcel.msg_id, judgement.fault, negotiation_id)
+        cause = Cause(member, parcel, body, judgement.sensitive)
         if act == ACT_MESSAGE:
-            return self._enter_message(member, envelope, letter.key, cause, now)
+            return self._enter_message(member, envelope, key, cause, now)
         if act == ACT_CFP:
-            return self._enter_call(member, envelope, letter.key, cause, now)
-        negotiation_id = letter.negotiation_id
+            return self._enter_call(member, envelope, key, cause, now)
         shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
-            return self._refuse(member, letter.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
+            return self._refuse(member, parcel.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
         if self.durability is not None or envelope.durable:
             due = self._durable_act(negotiation_id, wanted=envelope.durable)
             if isinstance(due, Fault):
-                return self._refuse(member, letter.msg_id, due, negotiation_id)
+                return self._refuse(member, parcel.msg_id, due, negotiation_id)
             if due is not None:
                 cause = msgspec.structs.replace(cause, owed=due.owe(member))
-        event = EVENT_OF[act](member.agent_id, letter.msg_id, judgement.body, now)
-        self._duplicates.remember(letter.key, "", now)
+        event = EVENT_OF[act](member.agent_id, parcel.msg_id, body, now)
+        self._remember(member, envelope, key, "", now)
         self._metrics.admitted += 1
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
@@ -193,19 +195,9 @@ class Admission:
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
         if isinstance(audience, Fault):
             return self._refuse(member, envelope.msg_id, audience)
-        sender = member.agent_id
-        parcel = Parcel(
-            cause.msg_id,
-            cause.envelope,
-            cause.expires_at,
-            sender,
-            "",
-            cause.repeats,
-            "",
-            cause.receipt,
-        )
+        parcel = msgspec.structs.replace(cause.parcel, negotiation_id="", heard_on="")
         if envelope.durable:
-            return self._enter_durably(member, audience, parcel, key, cause, now)
+            return self._enter_durably(member, envelope, audience, parcel, key, cause, now)
         missed: list[tuple[str, str]] = []
         for other, topic in zip(audience.members, audience.topics, strict=True):
             pushed = self._router.deliver(other, self._for(other, topic, parcel, cause, now))
@@ -215,7 +207,7 @@ class Admission:
                 missed.append((other.agent_id, "msg_id_taken"))
         if len(missed) == len(audience.members):
             return self._refuse(member, envelope.msg_id, MISSED[missed[0][1]])
-        self._duplicates.remember(key, "", now)
+        self._remember(member, envelope, key, "", now)
         self._metrics.admitted += 1
         for agent_id, reason in missed:
             self._router.tell_failure(member.tenant, parcel, agent_id, reason)
@@ -231,6 +223,7 @@ class Admission:
     def _enter_durably(
         self,
         member: Member,
+        envelope: Envelope,
         audience: Audience,
         parcel: Parcel,
         key: str,
@@ -250,6 +243,7 @@ class Admission:
                     self._router.tell_failure(member.tenant, parcel, agent_id, reason)
             else:
                 member.receipts_due = [one for one in member.receipts_due if one != parcel.msg_id]
+                self._once.forget(key)
                 self._refuse(member, parcel.msg_id, STORE_FAILS)
 
         letters = [
@@ -259,7 +253,18 @@ class Admission:
         missed = durability.send(member, key, letters, now, hear)
         if len(missed) == len(letters):
             return self._refuse(member, parcel.msg_id, MISSED[missed[0][1]])
+        self._remember(member, envelope, key, "", now)
         return None
+
+    def _remember(
+        self, member: Member, envelope: Envelope, key: str, opened: str, now: float
+    ) -> None:
+        """Know an admitted message when it comes again, and tell its sender if it asked."""
+        self._duplicates.remember(key, opened, now)
+        if envelope.quality_of_service == QUALITY_OF_SERVICE_ONCE:
+            self._once.remember(key, opened, now)
+        if envelope.receipt:
+            member.receipts_due.append(envelope.msg_id)
 
     def _durable_act(self, negotiation_id: str, *, wanted: bool) -> Durability | Fault | None:
         """Return what makes an act durable if its negotiation is, or why it cannot be."""
@@ -293,6 +298,7 @@ class Admission:
         if not called:
             fault = ONLY_ITSELF if audience.members == (member,) else ALL_AWAY
             return self._refuse(member, envelope.msg_id, fault)
+        eligible, topics = zip(*called, strict=True)
         assert cause.body is not None, "a judged call has a payload"
         durability = self.durability
         is_durable = envelope.durable or cause.body.get("durable") is True
@@ -305,21 +311,23 @@ class Admission:
             msg_id=envelope.msg_id,
             initiator=member.agent_id,
             tenant=member.tenant.name,
-            eligible=tuple(agent_id for agent_id, _ in called),
+            eligible=eligible,
             policies=self._policies,
             limits=self._call_limits,
             now=now,
         )
         if isinstance(call, Fault):
             return self._refuse(member, envelope.msg_id, call)
-        self._duplicates.remember(key, call.negotiation_id, now)
+        self._remember(member, envelope, key, call.negotiation_id, now)
         self._metrics.admitted += 1
-        topics = tuple(topic for _, topic in called)
         named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
-        cause = msgspec.structs.replace(cause, envelope=cause.envelope + named, topics=topics)
-        if is_durable and durability is not None:
-            cause = msgspec.structs.replace(cause, owed=durability.owe(member))
+        whole = cause.parcel.envelope + named
+        parcel = msgspec.structs.replace(
+            cause.parcel, envelope=whole, negotiation_id=call.negotiation_id
+        )
+        owed = durability.owe(member) if is_durable and durability is not None else None
+        cause = msgspec.structs.replace(cause, parcel=parcel, topics=topics, owed=owed)
         full = self._negotiations.open(call, cause)
         return None if full is None else full.room()
 

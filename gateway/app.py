@@ -137,6 +137,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             router,
             negotiations,
             members.duplicates,
+            members.once,
         )
         registration = RegistrationLimits(
             capabilities_max=limits.capabilities_max,
@@ -271,6 +272,8 @@ def _member_limits(limits: LimitSettings) -> MemberLimits:
         retry_max=limits.retry_max,
         duplicates_window=limits.duplicates_seconds,
         duplicates_ids_max=limits.duplicates_ids_max,
+        once_window=limits.once_seconds,
+        once_ids_max=limits.once_ids_max,
     )
 
 
@@ -370,21 +373,22 @@ def _add_gauges(
 
 
 def _add_store_figures(metrics: Metrics, store: Store) -> None:
-    metrics.gauges["llmx_store_available"] = (
-        "1 while the store takes durable messages, else 0.",
-        lambda: float(store.is_available),
-    )
-    metrics.gauges["llmx_store_bytes"] = (
-        "Bytes in use in the store's file.",
-        lambda: store.used_bytes,
+    metrics.gauges.update(
+        {
+            "llmx_store_available": (
+                "1 while the store takes durable messages, else 0.",
+                lambda: float(store.is_available),
+            ),
+            "llmx_store_bytes": ("Bytes in use in the store's file.", lambda: store.used_bytes),
+        }
     )
     metrics.sums.update(
         {
-            "llmx_store_commits": ("Transactions written.", lambda: store.commits),
-            "llmx_store_commit_seconds": (
+            "llmx_store_commits_total": ("Transactions written.", lambda: store.commits),
+            "llmx_store_commit_seconds_total": (
                 "Seconds spent on writing them.",
                 lambda: store.commit_seconds,
             ),
-            "llmx_store_failures": ("Transactions not written.", lambda: store.failures),
+            "llmx_store_failures_total": ("Transactions not written.", lambda: store.failures),
         }
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], float]
 """Returns seconds since 1970 that never go back."""
@@ -27,7 +28,13 @@ def steady_clock() -> Clock:
 
 def iso_text(seconds: float) -> str:
     """Return `seconds` since 1970 as ISO 8601 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    return f"{_to_the_second(whole)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)  # many messages are written in the same second
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def seconds_of(text: str) -> float | None:

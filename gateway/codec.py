@@ -22,26 +22,17 @@ Body = Mapping[str, Any]
 
 
 def _offer(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
-    conditions = body.get("conditions")  # a list of comparisons under AlternatingOffer.json
-    revocable = body.get("revocable", False) or (
-        isinstance(conditions, Mapping) and conditions.get("revocable") is True
+    said = body.get
+    conditions = said("conditions")  # a list of comparisons under AlternatingOffer.json
+    revocable = said("revocable", False) or (
+        isinstance(conditions, dict) and conditions.get("revocable") is True
     )
-    return events.OfferReceived(
-        sender,
-        msg_id,
-        float(body["value"]),
-        body,
-        _valid_until(body, now),
-        revocable,
-    )
-
-
-def _valid_until(body: Body, now: float) -> float | None:
-    """Return when an offer ends, by the gateway's clock; None when it says nothing of it."""
-    valid_for, until = body.get("valid_for"), body.get("valid_until")
+    valid_for, until = said("valid_for"), said("valid_until")
     if valid_for is not None:
-        return now + float(valid_for)
-    return None if until is None else seconds_of(until)
+        valid_until: float | None = now + valid_for
+    else:  # by the gateway's clock too; None when it says nothing of its end
+        valid_until = None if until is None else seconds_of(until)
+    return events.OfferReceived(sender, msg_id, float(body["value"]), body, valid_until, revocable)
 
 
 def _accept(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
@@ -119,28 +110,65 @@ HEAD_OF = {act: _head(NEGOTIATION_SCHEMA, act) for act in TOLD_ACTS}
 OUTCOME_HEAD = _head(OUTCOME_SCHEMA, "inform")
 
 
-class Teller:
-    """Builds the messages that one step makes the exchange tell, which differ in little."""
+ACT_FIELD_OF = {name: Envelope(act=act).SerializeToString() for name, act in TOLD_ACTS.items()}
 
-    __slots__ = ("_envelope", "_recipients")
+
+class _Lead(dict[int, bytes]):
+    """What goes before the bytes of one field of an envelope, by their length: tag and length."""
+
+    def __init__(self, field: str) -> None:
+        self._tag = Envelope.DESCRIPTOR.fields_by_name[field].number << 3 | 2
+
+    def __missing__(self, length: int) -> bytes:
+        lead, rest = bytearray((self._tag,)), length
+        while rest > 0x7F:  # a varint: seven bits a byte, the lowest first
+            lead.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        lead.append(rest)
+        if length < LEADS_KEPT:
+            self[length] = bytes(lead)
+        return bytes(lead)
+
+
+LEADS_KEPT = 1_024
+_MSG_ID, _RECIPIENT = _Lead("msg_id"), _Lead("recipients")
+_IN_REPLY_TO, _PAYLOAD = _Lead("in_reply_to"), _Lead("payload")
+
+
+class Teller:
+    """Builds the messages that one step makes the exchange tell, which differ in little.
+
+    What they share is serialised once. The rest is put together as bytes, at half the price of
+    filling an Envelope for each: a message is its fields one after the other, in any order.
+    """
+
+    __slots__ = ("_shared",)
 
     def __init__(self, gateway: str, negotiation_id: str, ts: str) -> None:
         """Tell as `gateway`, in one negotiation, at one time."""
-        self._envelope = Envelope(
-            ts=ts, sender=gateway, negotiation_id=negotiation_id, recipients=("",)
-        )
-        self._recipients = self._envelope.recipients
+        shared = Envelope(ts=ts, sender=gateway, negotiation_id=negotiation_id)
+        self._shared = shared.SerializeToString()
 
     def told(self, tell: Tell) -> bytes:
         """Return the envelope that carries out `tell`, serialised."""
-        envelope, body = self._envelope, tell.body
-        envelope.msg_id = tell.msg_id
-        self._recipients[0] = tell.recipient
-        envelope.act = TOLD_ACTS[tell.act]
-        envelope.in_reply_to = tell.in_reply_to
-        head = OUTCOME_HEAD if "outcome" in body else HEAD_OF[tell.act]
-        envelope.payload = head + orjson.dumps(body)[1:]
-        return envelope.SerializeToString()
+        act, body = tell.act, tell.body
+        msg_id, recipient = tell.msg_id.encode(), tell.recipient.encode()
+        in_reply_to = tell.in_reply_to.encode()
+        payload = (OUTCOME_HEAD if "outcome" in body else HEAD_OF[act]) + orjson.dumps(body)[1:]
+        return b"".join(
+            (
+                _MSG_ID[len(msg_id)],
+                msg_id,
+                self._shared,
+                _RECIPIENT[len(recipient)],
+                recipient,
+                ACT_FIELD_OF[act],
+                _IN_REPLY_TO[len(in_reply_to)],
+                in_reply_to,
+                _PAYLOAD[len(payload)],
+                payload,
+            )
+        )
 
 
 def reply_by(body: Body, now: float) -> float | None:

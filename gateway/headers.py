@@ -1,8 +1,8 @@
 """What is checked of an envelope around its payload.
 
-Nearly every envelope is good, so `is_good` only says yes or no, in one expression, with the
-cheapest parts first; `fault` looks again at one that is not and says what, where and what
-would have been right.
+Nearly every envelope is good, so `time_to_live` takes one look, with the cheapest parts first,
+and returns what admission needs of a good one; `fault` looks again at one that is not and says
+what, where and what would have been right.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from google.protobuf.duration_pb2 import Duration
 
 from gateway.clock import iso_text, seconds_of
 from gateway.members import Member
@@ -62,10 +64,14 @@ class HeaderCheck:
         self._limits = limits
         self._bytes_max = limits.envelope_bytes_max
         self._payload_max = limits.payload_bytes_max
+        self._recipients_max = limits.recipients_max
+        self._capabilities_max = limits.capabilities_max
+        self._ttl_default = limits.ttl_default
+        self._ttl_max = limits.ttl_max
         self._latest = datetime.fromtimestamp(0, UTC)
         self._latest_until = 0.0
 
-    def is_good(
+    def time_to_live(
         self,
         envelope: Envelope,
         msg_id: str,
@@ -75,35 +81,39 @@ class HeaderCheck:
         raw_bytes: int,
         sender: Sender,
         now: float,
-    ) -> bool:
-        """Tell whether there is nothing to say about the header."""
+    ) -> float:
+        """Return for how many seconds the message may live, or 0.0 when its header has a fault."""
         if now >= self._latest_until:  # a second more or less does not matter to clocks
             self._latest = datetime.fromtimestamp(now + self._limits.clock_skew_max, UTC)
             self._latest_until = now + 1.0
         try:
-            return (
+            if not (
                 payload_bytes <= self._payload_max
                 and raw_bytes <= self._bytes_max
                 and act in sender.acts
                 and envelope.sender == sender.member.agent_id
                 and _is_msg_id(msg_id) is not None
-                and (negotiation_id != "" or act not in PARTY_ACTS)
+                and (
+                    negotiation_id != ""
+                    if act in PARTY_ACTS
+                    else len(envelope.recipients) <= self._recipients_max
+                )
                 and _moment_of(envelope.ts) <= self._latest
-                and (act in PARTY_ACTS or len(envelope.recipients) <= self._limits.recipients_max)
-                and (not envelope.HasField("scope") or self._is_scope_good(envelope))
                 and not envelope.HasField("turn")
-                and len(envelope.capabilities) <= self._limits.capabilities_max
-            )
+                and len(envelope.capabilities) <= self._capabilities_max
+            ):
+                return 0.0
         except (ValueError, TypeError):  # ts is no time, or has no zone
-            return False
-
-    def _is_scope_good(self, envelope: Envelope) -> bool:
+            return 0.0
+        if not envelope.HasField("scope"):
+            return self._ttl_default
         scope = envelope.scope
         if len(scope.consent) > CONSENT_CHARACTERS_MAX:
-            return False
+            return 0.0
         if not scope.HasField("ttl"):
-            return True
-        return 0 < seconds_to_live(envelope) <= self._limits.ttl_max
+            return self._ttl_default
+        seconds = _seconds(scope.ttl)
+        return seconds if 0 < seconds <= self._ttl_max else 0.0
 
     def fault(self, envelope: Envelope, raw_bytes: int, sender: Sender, now: float) -> Fault | None:
         """Return what is wrong with the header, or None."""
@@ -184,7 +194,7 @@ def _address_fault(envelope: Envelope, limits: AdmissionLimits) -> Fault | None:
 
 def _scope_fault(envelope: Envelope, limits: AdmissionLimits, now: float) -> Fault | None:
     if envelope.HasField("scope") and envelope.scope.HasField("ttl"):
-        ttl = seconds_to_live(envelope)
+        ttl = _seconds(envelope.scope.ttl)
         if not 0 < ttl <= limits.ttl_max:
             return Fault(
                 "TTL_INVALID",
@@ -220,7 +230,6 @@ FORGED_TURN = Fault(
 )
 
 
-def seconds_to_live(envelope: Envelope) -> float:
-    """Return the ttl of an envelope that has one, in seconds; it may be negative."""
-    ttl = envelope.scope.ttl
-    return float(ttl.seconds + ttl.nanos / 1e9)
+def _seconds(ttl: Duration) -> float:
+    """Return a time to live in seconds; it may be negative."""
+    return ttl.seconds + ttl.nanos / 1e9

@@ -164,6 +164,7 @@ class Link:
         self._kept_bytes = 0
         self._discarded = 0
         self.sent = received
+        self.handled_told = 0  # the answers to it may be among those that were lost
         return msg_ids
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
@@ -17,13 +18,15 @@ import orjson
 import structlog
 from google.protobuf.message import DecodeError
 
+from gateway.clock import iso_text
 from gateway.settings import LogSettings
 
 TOKENS: Final = frozenset({"token", "authorization", "secret", "development_secret", "password"})
 PAYLOADS: Final = frozenset({"payload", "payloads", "body", "fields", "envelope", "frame"})
 REMOVED: Final = "[removed]"
 _DEPTH_MAX: Final = 6
-_SCALARS: Final = (str, int, float, bool, type(None))
+_HARMLESS_MAX: Final = 1_000
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -43,7 +46,7 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_time,
             _Confidential(payloads=settings.payloads),
             *tracebacks,
             renderer,
@@ -51,7 +54,7 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -59,7 +62,14 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
         root.addHandler(_LIBRARIES)
 
 
-_PLAIN = re.compile(r'[^\s"=]+')
+def _add_time(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    event["timestamp"] = iso_text(time.time())  # the wall time, as other programs log it
+    return event
+
+
+_is_plain = re.compile(r'[^\s"=]+').fullmatch
 
 
 def _logfmt(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
@@ -67,8 +77,11 @@ def _logfmt(_logger: object, _method: str, event: MutableMapping[str, Any]) -> s
     words = [str(event.pop("timestamp")), str(event.pop("level")), str(event.pop("event"))]
     trace = event.pop("exception", None)
     for name, value in event.items():
+        if type(value) is int or type(value) is float:
+            words.append(f"{name}={value}")
+            continue
         text = value if type(value) is str else str(value)
-        if _PLAIN.fullmatch(text) is None:
+        if _is_plain(text) is None:
             text = orjson.dumps(text).decode()
         words.append(f"{name}={text}")
     line = " ".join(words).replace("\n", "\\n")
@@ -101,17 +114,20 @@ class _Confidential:
 
     def __init__(self, *, payloads: bool) -> None:
         self._names = TOKENS if payloads else TOKENS | PAYLOADS
+        self._harmless: set[str] = set()
 
     def __call__(
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
-        names = self._names
-        return {
-            name: value
-            if type(value) in _SCALARS and name.lower() not in names
-            else self._cleaned(name, value, _DEPTH_MAX)
-            for name, value in event.items()
-        }
+        harmless = self._harmless
+        for name, value in event.items():
+            if name not in harmless or type(value) not in _SCALARS:
+                break
+        else:
+            return event  # as nearly always
+        if len(harmless) < _HARMLESS_MAX:  # lines of code spell names out, so there are not many
+            harmless.update(name for name in event if name.lower() not in self._names)
+        return {name: self._cleaned(name, value, _DEPTH_MAX) for name, value in event.items()}
 
     def _cleaned(self, name: str, value: object, depth: int) -> object:
         if name.lower() in self._names:

@@ -194,6 +194,8 @@ class MemberLimits:
     retry_max: float
     duplicates_window: float
     duplicates_ids_max: int
+    once_window: float = 3600.0
+    once_ids_max: int = 1_000_000
 
 
 class Members:
@@ -216,6 +218,7 @@ class Members:
         """Hears of every registration that may have changed."""
         self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
+        self.once = Duplicates(limits.once_window, limits.once_ids_max, now)
 
     def tenant(self, name: str) -> Tenant:
         """Return the tenant, which exists from its first agent on."""

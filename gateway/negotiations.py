@@ -34,25 +34,24 @@ from policy.events import AgentGone, Event, MalformedReceived, ThinkingReceived
 from policy.shard import Shard
 from policy.table import Table
 
-NOBODY: Mapping[str, Member] = {}
-NOBODY_AT_ALL: frozenset[str] = frozenset()
+NOBODY: frozenset[str] = frozenset()
+RANDOM_BYTES = 8
+UNIQUE_LENGTH = 2 * RANDOM_BYTES + TAG_LENGTH
+"""What follows the shard in an id: hexadecimal digits and the tenant's tag."""
+NO_MESSAGE = Parcel("", b"", 0.0, "", "", False)
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
     """The message that caused a step, as far as its effects need it."""
 
     sender: Member
-    msg_id: str
-    envelope: bytes
-    expires_at: float
-    repeats: bool
+    parcel: Parcel
+    """What forwards the message."""
     body: Mapping[str, Any] | None = None
     """The payload, where `sensitive` asks for a redacted copy per recipient."""
     sensitive: tuple[str, ...] = ()
     topics: tuple[str | None, ...] = ()
     """On which topic each agent that is called hears the call; None: directly."""
-    receipt: bool = False
-    """Does the sender want to hear who has acknowledged it?"""
     owed: asyncio.Event | None = None
     """Set when what it caused is on disk, in a durable negotiation."""
 
@@ -91,7 +90,6 @@ class Negotiations:
         self._held: Counter[str] = Counter()
         self._minted = 0
         self._members = members
-        self._prefix = f"{gateway_id}."
         self.shards: list[Shard[Cause]] = [
             Shard(
                 number,
@@ -104,7 +102,7 @@ class Negotiations:
             )
             for number in range(shards)
         ]
-        self._shard_by_text = {str(shard.number): shard for shard in self.shards}
+        self._shard_by_head = {f"{gateway_id}.{shard.number}.": shard for shard in self.shards}
         router.on_undelivered = self._undelivered
 
     def __len__(self) -> int:
@@ -119,12 +117,12 @@ class Negotiations:
         """Return a fresh id for a negotiation of `tenant`, in the next shard."""
         self._minted += 1  # for the shard only: an id tells nobody how much others negotiate
         number = self._minted % len(self.shards)
-        return f"{self._gateway_id}.{number}.{secrets.token_hex(8)}{tenant.tag}"
+        return f"{self._gateway_id}.{number}.{secrets.token_hex(RANDOM_BYTES)}{tenant.tag}"
 
     def shard_of(self, negotiation_id: str, tenant: Tenant) -> Shard[Cause] | None:
         """Return the shard that owns an id, or None when it cannot be one of `tenant`'s."""
-        if negotiation_id.endswith(tenant.tag) and negotiation_id.startswith(self._prefix):
-            return self._shard_by_text.get(negotiation_id[len(self._prefix) :].partition(".")[0])
+        if negotiation_id.endswith(tenant.tag):
+            return self._shard_by_head.get(negotiation_id[:-UNIQUE_LENGTH])
         return None
 
     def open(self, call: Call, cause: Cause) -> Shard[Cause] | None:
@@ -136,7 +134,7 @@ class Negotiations:
         """Tell a negotiation that a party sent something that broke its schema."""
         shard = self.shard_of(negotiation_id, cause.sender.tenant)
         if shard is not None:
-            event = MalformedReceived(cause.sender.agent_id, cause.msg_id)
+            event = MalformedReceived(cause.sender.agent_id, cause.parcel.msg_id)
             shard.post(self._now(), negotiation_id, event, cause)
 
     def leave(self, gone: Collection[Member]) -> None:
@@ -149,7 +147,7 @@ class Negotiations:
             for terms in list(shard.table.open_terms()):
                 negotiation_id = terms.call.negotiation_id
                 tag = negotiation_id[-TAG_LENGTH:]
-                left = names.get(tag, NOBODY_AT_ALL)
+                left = names.get(tag, NOBODY)
                 if not left.isdisjoint(terms.eligible):
                     for agent_id in left & terms.eligible:
                         self._gone(shard, negotiation_id, by_tag[tag][agent_id])
@@ -211,8 +209,9 @@ class Negotiations:
         """Carry out what a protocol asked for."""
         if effects is None:
             # What was malformed has been refused for that already.
-            if cause is not None and cause.msg_id and type(event) is not MalformedReceived:
-                self._refuse(cause.sender, cause.msg_id, negotiation_id, UNKNOWN_NEGOTIATION)
+            msg_id = "" if cause is None else cause.parcel.msg_id
+            if cause is not None and msg_id and type(event) is not MalformedReceived:
+                self._refuse(cause.sender, msg_id, negotiation_id, UNKNOWN_NEGOTIATION)
             return
         if type(event) is Call and cause is not None:
             self._answer_call(event, effects, cause)
@@ -220,13 +219,13 @@ class Negotiations:
             type(event) is ThinkingReceived or negotiation_id in self._turns.deciding
         ):
             cause = self._with_turn(shard, negotiation_id, event, effects, cause)
-        teller: Teller | None = None
         tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
-        members = NOBODY if tenant is None else tenant.members
+        members = {} if tenant is None else tenant.members
+        teller: Teller | None = None
         for effect in effects:
             if type(effect) is Relay:
                 assert cause is not None, "only a message can be relayed"
-                self._relay(members.get(effect.recipient), _parcel(cause, negotiation_id), cause)
+                self._relay(members.get(effect.recipient), cause.parcel, cause)
             elif type(effect) is Tell:
                 member = members.get(effect.recipient)
                 if member is None:
@@ -253,14 +252,14 @@ class Negotiations:
     def _answer_call(self, call: Call, effects: list[Effect], cause: Cause) -> None:
         """Tell the initiator that its call is open, and everybody eligible of the call."""
         if effects and type(effects[0]) is Refuse:
-            self._members.duplicates.forget(cause.sender.key + cause.msg_id)
+            self._members.duplicates.forget(cause.sender.key + cause.parcel.msg_id)
             return
         self._metrics.calls += 1
         self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
         self._count(call, cause.topics, cause.sender)
         members = cause.sender.tenant.members
         cause = _extended(cause, self._turns.opened(call))
-        parcel = _parcel(cause, call.negotiation_id)
+        parcel = cause.parcel
         for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
             if parcel.heard_on != (topic or ""):
                 parcel = msgspec.structs.replace(parcel, heard_on=topic or "")
@@ -350,33 +349,23 @@ def redacted(cause: Cause, member: Member, topic: str | None, now: float) -> byt
     allowed = member.visible_fields(cause.sender.agent_id, topic, now)
     visible = redact(cause.body, cause.sensitive, allowed)
     if visible == cause.body:
-        return cause.envelope  # there was nothing to remove: the same bytes
-    envelope = Envelope.FromString(cause.envelope)
+        return cause.parcel.envelope  # there was nothing to remove: the same bytes
+    envelope = Envelope.FromString(cause.parcel.envelope)
     envelope.payload = orjson.dumps(visible)
     return envelope.SerializeToString()
 
 
-def _parcel(cause: Cause, negotiation_id: str) -> Parcel:
-    """Return what forwards the message that caused a step."""
-    return Parcel(
-        cause.msg_id,
-        cause.envelope,
-        cause.expires_at,
-        cause.sender.agent_id,
-        negotiation_id,
-        cause.repeats,
-        receipt=cause.receipt,
-    )
-
-
 def _extended(cause: Cause, fields: bytes) -> Cause:
     """Return the cause with more fields in its envelope; protobuf merges what is concatenated."""
-    return msgspec.structs.replace(cause, envelope=cause.envelope + fields) if fields else cause
+    if not fields:
+        return cause
+    parcel = msgspec.structs.replace(cause.parcel, envelope=cause.parcel.envelope + fields)
+    return msgspec.structs.replace(cause, parcel=parcel)
 
 
 def _nobody(member: Member) -> Cause:
     """Return the cause of an event that no message caused."""
-    return Cause(member, "", b"", 0.0, False)
+    return Cause(member, NO_MESSAGE)
 
 
 def _opened(call: Call, msg_id: str) -> bytes:

@@ -134,6 +134,10 @@ class Outbox:
         """Tell whether the oldest message was not acknowledged in time."""
         return now >= self._retry_at and bool(self._sent)
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether one more message of so many bytes would be taken."""
+        return len(self) < self.messages_max and self._bytes + size <= self._bytes_max
+
     def push(self, parcel: Parcel) -> Pushed:
         """Queue a message, and tell what became of it."""
         waiting, sent = self._waiting, self._sent

@@ -231,13 +231,16 @@ class Router:
         member.stream.warn_slow(len(outbox), outbox.messages_max)
 
     def delivered(self, member: Member) -> None:
-        """Tell the senders what `member` has acknowledged, where they asked for it."""
+        """Tell the senders what `member` has acknowledged, where they asked for it.
+
+        It is also to be called when a member has acknowledged anything while more waits for it.
+        """
         followed, member.outbox.followed = member.outbox.followed, []
         durable = [parcel.msg_id for parcel in followed if parcel.durable]
         if durable:
             self.mailbox.settle(member.key, durable)
-            if member.is_boxed:
-                self.on_room(member)
+        if member.is_boxed:
+            self.on_room(member)
         for parcel in followed:
             sender = member.tenant.members.get(parcel.sender)
             if parcel.receipt and sender is not None:
@@ -293,6 +296,8 @@ class Router:
             if parcel.durable:
                 self.mailbox.settle(member.key, [parcel.msg_id])
             self.on_undelivered(member, parcel)
+        if member.is_boxed:
+            self.on_room(member)
 
     def answer_opened(self, member: Member, opened: bytes) -> None:
         """Tell an initiator that its call is open."""

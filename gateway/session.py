@@ -261,7 +261,7 @@ class Session:
                 return False
         if batch.acked_msg_ids:
             self._metrics.acknowledged += outbox.confirm(batch.acked_msg_ids, self._now())
-            if outbox.followed:
+            if outbox.followed or self.member.is_boxed:
                 self._delivered(self.member)
             if outbox.has_queued:
                 self.wake()
@@ -340,8 +340,13 @@ class Session:
                 self._said_goodbye = True
             elif link.handled_told == link.handled and not self._is_alive_due:
                 return None
-        link.handled_told = link.handled
         self._is_alive_due = False
+        if frame.WhichOneof("content") in ("batch", None):  # others confirm nothing
+            if link.pending:
+                # An answer that is still to be sent belongs to a batch not confirmed before it.
+                frame.confirmed_number = link.handled_told
+            else:
+                link.handled_told = link.handled
         return frame
 
     def _fill(self, frame: ResponseFrame) -> bool:

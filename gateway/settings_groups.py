@@ -165,6 +165,12 @@ class LimitSettings(Group):
     duplicates_seconds: Seconds = Field(
         default=300.0, description="Seconds that an id is remembered"
     )
+    once_ids_max: Count = Field(
+        default=1_000_000, description="Ids of messages sent once, remembered to notice repeats"
+    )
+    once_seconds: Seconds = Field(
+        default=3600.0, description="Seconds that the id of a message sent once is remembered"
+    )
     outbox_messages_max: Count = Field(default=10_000, description="Messages waiting for one agent")
     outbox_bytes_max: Bytes = Field(default=16 * MIB, description="Bytes waiting for one agent")
     retry_initial: Seconds = Field(
@@ -228,7 +234,7 @@ class EngineSettings(Group):
         default=None, description="File that finished negotiations are appended to, for replay"
     )
     records_kept: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=100, description="Records of finished negotiations kept in memory"
+        default=10, description="Records of finished negotiations kept in memory"
     )
 
 

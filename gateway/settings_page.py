@@ -10,10 +10,10 @@ from gateway.settings_words import accepted, example
 
 _PAGE: Final = """# Configuration
 
-Every setting of a gateway, written by `make docs` from `gateway/settings.py`. A setting comes from,
-in this order: a flag of `llmx gateway`, the environment, the TOML file, its default. `none` stands
-for "not at all" where that is accepted. A value that cannot be is refused at the start, with one
-that would work:
+Every setting of a gateway, written by `make docs` from `gateway/settings_groups.py`. A setting
+comes from, in this order: a flag of `llmx gateway`, the environment, the TOML file, its default.
+`none` stands for "not at all" where that is accepted. A value that cannot be is refused at the
+start, with one that would work:
 
     LLMX_ENGINE__SHARDS=0: must be 1 to 256, for example 4
 

@@ -66,7 +66,9 @@ def parse(payload: bytes, depth_max: int = DEPTH_MAX) -> object | JsonFault:
         value: object = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         return _syntax_fault(payload, error, depth_max)
-    if payload.count(b"{") + payload.count(b"[") > depth_max:
+    # Most payloads have no array, and to look for one bracket is quicker than to count them.
+    brackets = payload.count(b"{") + (payload.count(b"[") if b"[" in payload else 0)
+    if brackets > depth_max:
         return _examined(payload, value, depth_max)
     printed = orjson.dumps(value)
     # The same tokens in the same order: blanks inside strings go too, which moves no token.

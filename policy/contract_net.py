@@ -57,6 +57,8 @@ from policy.thinking import think
 
 __all__ = ["HEARD", "Call", "Phase", "State", "open_call", "step"]
 
+OPEN = Phase.OPEN
+
 # Which events mean something in which phase. Others change nothing; `_unheard` answers them.
 HEARD = {
     Phase.OPEN: (
@@ -116,14 +118,14 @@ def open_call(call: Call, now: float) -> tuple[State, list[Effect]]:
 
 def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
     """Apply one event and return the next state with the effects it caused."""
+    if type(event) is OfferReceived and state.phase is OPEN and now <= state.due:
+        return offer(state, event, now)  # nearly every event is one
     if now > state.due and not isinstance(event, DeadlinePassed) and not state.is_final:
         state, before = _deadline(state, now)
         state, after = step(state, event, now)
         return state, before + after
     phase = state.phase
     match event:
-        case OfferReceived() if phase is Phase.OPEN:
-            return offer(state, event, now)
         case OfferReceived():
             return late_offer(state, event)
         case _ if _is_repeated(state, event):

@@ -65,17 +65,14 @@ def ranking(
 
     `lost` is the word for those that could have won, "" while that is open.
     """
-    shown: list[dict[str, object]] = []
-    for offer, score, unable in ranked[:RANKING_SHOWN_MAX]:
-        agent = offer.sender
-        shown.append(
-            {
-                "agent": agent,
-                "offer_id": offer.msg_id,
-                "value": offer.value,
-                "score": score,
-                "rank": None if unable else len(shown) + 1,
-                "reason": "won" if agent in won else out.get(agent) or unable or lost,
-            }
-        )
-    return shown
+    return [
+        {
+            "agent": (agent := offer.sender),
+            "offer_id": offer.msg_id,
+            "value": offer.value,
+            "score": score,
+            "rank": None if unable else place,
+            "reason": "won" if agent in won else out.get(agent) or unable or lost,
+        }
+        for place, (offer, score, unable) in enumerate(ranked[:RANKING_SHOWN_MAX], 1)
+    ]

@@ -70,13 +70,11 @@ class _Diary:
         self.events: list[tuple[float, Event]] = []
         self.idle = 0
 
-    def note(self, now: float, event: Event, changed: bool) -> None:
-        if not changed:
-            self.idle += 1
-            if self.idle > IDLE_EVENTS_MAX:
-                return
-            event = _slight(event)
-        self.events.append((now, event))
+    def note_idle(self, now: float, event: Event) -> None:
+        """Note an event that changed nothing."""
+        self.idle += 1
+        if self.idle <= IDLE_EVENTS_MAX:
+            self.events.append((now, _slight(event)))
 
 
 class Table:
@@ -144,11 +142,15 @@ class Table:
             self._forget(negotiation_id)
             return []
         changed, effects = step(state, event, now)
-        if negotiation_id in self._diaries:
-            self._diaries[negotiation_id].note(now, event, changed is not state)
-        if changed is not state:
+        diary = self._diaries.get(negotiation_id)
+        if changed is state:
+            if diary is not None:
+                diary.note_idle(now, event)
+        else:
+            if diary is not None:
+                diary.events.append((now, event))
             self._states[negotiation_id] = changed
-            if changed.due != state.due or (changed.is_final and not state.is_final):
+            if changed.due != state.due or changed.phase is not state.phase:
                 self._enter(negotiation_id, changed)
         return effects
 

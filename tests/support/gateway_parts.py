@@ -14,6 +14,8 @@ from gateway.absences import Absences
 from gateway.admission import Admission
 from gateway.allowances import AllowanceLimits
 from gateway.calls import CallLimits
+from gateway.durability import Durability
+from gateway.durable_negotiations import DurableNegotiations
 from gateway.headers import SENDABLE, AdmissionLimits, Sender
 from gateway.link import Link
 from gateway.mailbox import Mailbox, MailboxLimits
@@ -22,8 +24,10 @@ from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.policies import Policies
 from gateway.records import Recorder
+from gateway.roster import Roster
 from gateway.router import Router
 from gateway.settings import LimitSettings, ValidationSettings
+from gateway.store import Store
 from gateway.validation import Validation
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
@@ -88,6 +92,7 @@ class Parts:
         agents_max: int = 1000,
         mailbox: MailboxLimits | None = None,
         keep_seconds: float = 3600.0,
+        store: Store | None = None,
     ) -> None:
         self.now = NOW
         self.metrics = Metrics()
@@ -105,13 +110,16 @@ class Parts:
             ),
             NOW,
         )
-        self.mailbox = Mailbox(mailbox or MailboxLimits(100, 1 << 20, 1000, 1 << 22), None)
+        self.mailbox = Mailbox(mailbox or MailboxLimits(100, 1 << 20, 1000, 1 << 22), store)
         self.router = Router(
             "gw", lambda: self.now, self.members, self.metrics, 120.0, audience_max, self.mailbox
         )
-        self.absences = Absences(self.mailbox, self.members, self.router, keep_seconds, None, None)
+        roster = None if store is None else Roster(store)
+        self.absences = Absences(
+            self.mailbox, self.members, self.router, keep_seconds, roster, store
+        )
         self.recorder = Recorder(100, records)
-        self.negotiations = Negotiations(
+        self.negotiations = (Negotiations if store is None else DurableNegotiations)(
             "gw",
             lambda: self.now,
             self.members,
@@ -137,7 +145,21 @@ class Parts:
             self.router,
             self.negotiations,
             self.members.duplicates,
+            self.members.once,
         )
+        if store is not None and roster is not None:
+            self._keep(store, roster)
+
+    def _keep(self, store: Store, roster: Roster) -> None:
+        """Let what is durable be on disk."""
+        durability = Durability(
+            store, self.mailbox, self.members, self.router, 60.0, lambda: self.now
+        )
+        assert isinstance(self.negotiations, DurableNegotiations)
+        self.negotiations.durability = self.admission.durability = durability
+        self.router.tell_durably = durability.tell
+        self.members.changed = roster.note
+        self.durability, self.roster, self.store = durability, roster, store
 
     def join(self, name: str, tenant: str = "acme", *, consent: bool = True) -> Member:
         """Return an agent with an open stream, which hears everybody if it has consented."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
+from gateway.allowances import AllowanceLimits
 from gateway.headers import SENDABLE, Sender
 from gateway.members import Member
-from llmx.v1.envelope_pb2 import Act, QualityOfService
+from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService, ReceiptRequest
 from tests.support.gateway_parts import NOW, Parts, envelope, received, stream_of
 
 
@@ -177,3 +181,88 @@ def test_a_full_shard_makes_only_its_sender_wait() -> None:
     call = envelope("alice", Act.ACT_CFP, "agent://bob", body={"reply_within": 5})
     assert not parts.admit(alice, call)
     assert parts.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id="m2"))
+
+
+def hello(msg_id: str, **fields: Any) -> Envelope:
+    return envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id=msg_id, **fields)
+
+
+def test_a_used_up_quota_is_refused_and_named() -> None:
+    parts = Parts(allowance=AllowanceLimits(100, 100, quota_messages=2))
+    alice, bob = parts.join("alice"), parts.join("bob")
+    for number in range(3):
+        parts.admit(alice, hello(f"m{number}"))
+    assert stream_of(alice).codes() == ["QUOTA_EXCEEDED"] and len(received(bob)) == 2
+    parts.now += stream_of(alice).refusals[0].retry_after.ToNanoseconds() / 1e9
+    parts.admit(alice, hello("m2"))
+    assert len(received(bob)) == 1
+
+
+def test_whatever_is_wrong_with_a_message_it_costs_its_sender_a_token() -> None:
+    parts = Parts(burst=3)
+    alice, _ = parts.join("alice"), parts.join("bob")
+    parts.admit(alice, hello("not an id"))
+    parts.admit(alice, hello("m1", payload=b"{"))
+    parts.admit(alice, hello("m2"))
+    parts.admit(alice, hello("m3"))
+    assert stream_of(alice).codes() == ["MALFORMED_ENVELOPE", "INVALID_JSON", "RATE_EXCEEDED"]
+
+
+def test_a_message_that_comes_too_early_and_is_wrong_hears_what_is_wrong() -> None:
+    """Else it would come again as it is."""
+    parts = Parts(burst=1)
+    alice, _ = parts.join("alice"), parts.join("bob")
+    parts.admit(alice, hello("m1"))
+    parts.admit(alice, hello("not an id"))
+    assert stream_of(alice).codes() == ["MALFORMED_ENVELOPE"]
+
+
+def test_the_class_of_the_token_decides_who_may_use_the_reserve() -> None:
+    limits = AllowanceLimits(100, 100, 1.0, 4.0, reserve=0.5)
+    parts = Parts(allowance=limits)
+    alice, _ = parts.join("alice"), parts.join("bob")
+    for number in range(3):
+        parts.admit(alice, hello(f"m{number}"))
+    assert stream_of(alice).codes() == ["RATE_EXCEEDED"]
+    parts.admission.admit(Sender(alice, system=True), hello("m3").SerializeToString())
+    assert parts.metrics.admitted == 3
+
+
+def test_a_clock_a_hair_beyond_the_last_look_at_it_costs_nobody_a_message() -> None:
+    """Both checks of `ts` must agree before a message is refused for it."""
+    parts = Parts()
+    alice, bob = parts.join("alice"), parts.join("bob")
+    parts.admit(alice, hello("m1"))
+    ahead = datetime.fromtimestamp(NOW + 300.25, UTC).isoformat()
+    parts.now += 0.5
+    parts.admit(alice, hello("m2", ts=ahead))
+    assert stream_of(alice).codes() == [] and len(received(bob)) == 2
+
+
+def test_a_message_sent_once_is_known_for_longer_than_others(
+    parts: Parts, alice: Member, bob: Member
+) -> None:
+    """A sender that was away for an hour sends again what it does not know the fate of."""
+    once = QualityOfService.QUALITY_OF_SERVICE_ONCE
+    careful = envelope("alice", Act.ACT_MESSAGE, "agent://bob", quality_of_service=once)
+    plain = envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id="m2")
+    for _ in range(2):
+        for sent in (careful, plain):
+            parts.admit(alice, sent)
+        # Two generations of ids of others, so that the ordinary window has moved on.
+        for number in range(2):
+            parts.now += 61
+            parts.admit(
+                alice,
+                envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id=f"o{number}{parts.now}"),
+            )
+        bob.outbox.confirm(["m1", "m2"], parts.now)
+        received(bob, parts.now)
+        bob.outbox.confirm(["m1", "m2"], parts.now)
+    assert stream_of(alice).codes() == ["DUPLICATE"]
+
+
+def test_a_message_that_is_refused_has_no_receipt(parts: Parts, alice: Member) -> None:
+    asked = ReceiptRequest.RECEIPT_REQUEST_ADMITTED
+    parts.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://nobody", receipt=asked))
+    assert stream_of(alice).codes() == ["AGENT_ABSENT"] and not alice.receipts_due

@@ -80,6 +80,7 @@ def test_a_call_gets_what_it_asks_for() -> None:
 def test_a_window_closes_the_round_before_its_deadline_and_never_after() -> None:
     assert opened(reply_within=100, policy="short").closes_at == NOW + 5
     assert opened(reply_within=2, policy="short").closes_at == NOW + 2
+    assert opened(reply_within=100, policy="short").deadline == NOW + 100
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,4 @@ def test_what_the_gateway_cannot_promise_is_refused() -> None:
     """Rather than accepted and not kept."""
     other = refused(reply_within=2, protocol="alternating-offers")
     assert (other.code, other.pointer) == ("UNKNOWN_PROTOCOL", "/payload/protocol")
-    durable = refused(reply_within=2, durable=True)
-    assert (durable.code, durable.pointer) == ("POLICY_INVALID", "/payload/durable")
     assert opened(reply_within=2, protocol="contract-net", durable=False)

@@ -40,6 +40,8 @@ def test_every_act_inside_a_negotiation_means_something_to_the_engine() -> None:
         (Act.ACT_INFORM, {"result": 1}, events.ReportReceived(BOB, "m1", succeeded=True)),
         (Act.ACT_INFORM, {"done": False}, events.ReportReceived(BOB, "m1", succeeded=False)),
         (Act.ACT_FAILURE, {"reason": "x"}, events.ReportReceived(BOB, "m1", succeeded=False)),
+        (Act.ACT_THINKING, {"seconds": 5}, events.ThinkingReceived(BOB, "m1", 5.0)),
+        (Act.ACT_THINKING, {}, events.ThinkingReceived(BOB, "m1", 30.0)),
         (Act.ACT_COUNTER, {"offer_id": "o1", "value": 2}, events.CounterReceived(BOB, "m1")),
     ],
 )

@@ -80,6 +80,7 @@ def test_every_event_is_one_readable_line(capsys: pytest.CaptureFixture[str]):
     show.event(offer_made(), ORDER, 2.0)
     show.event(llmx.OfferRefused("agent://carol", "no_capacity"), ORDER, 3.0)
     show.event(llmx.OfferWithdrawn("agent://dave", "sold"), ORDER, 3.5)
+    show.event(llmx.Thought("agent://erin", 30, llmx.Turn(1, 0, 9.5, 20.0)), ORDER, 3.5)
     show.event(llmx.Ranked((BOB,)), ORDER, 3.6)
     show.event(OUTCOME, ORDER, 4.25)
     show.event(llmx.Report("agent://bob", True, {"price": 40}), ORDER, 5.0)
@@ -88,6 +89,7 @@ def test_every_event_is_one_readable_line(capsys: pytest.CaptureFixture[str]):
         'offer    agent://bob  40 {"start_in": 2} cheap\N{REPLACEMENT CHARACTER}[2J  +2.0 ms',
         "refusal  agent://carol  no_capacity  +3.0 ms",
         "withdrew agent://dave  sold  +3.5 ms",
+        "thinks   agent://erin  for 9.5 s at most  +3.5 ms",
         "ranked   1 offers; the first is accepted  +3.6 ms",
         "         1.  agent://bob  40  won",
         "outcome  committed: agent://bob wins at 40 (closed by quorum)  +4.2 ms",
@@ -107,11 +109,13 @@ def test_programs_get_objects(capsys: pytest.CaptureFixture[str]):
     show.event(offer_made(), ORDER, 2.0)
     show.event(llmx.Ranked((BOB,), {"result": {"ranking": []}}), ORDER, 3.0)
     show.event(OUTCOME, ORDER, 4.0)
+    show.event(llmx.Thought("agent://erin", 30), ORDER, 4.0)
     show.refused(llmx.Refused("RATE_EXCEEDED", "too fast", remedy="wait"))
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == [
-        *("ready", "offer", "ranked", "outcome", "refused")
+        *("ready", "offer", "ranked", "outcome", "thinking", "refused")
     ]
     assert events[1]["value"] == 40 and events[1]["negotiation"] == "n-1"
     assert events[3]["outcome"] == {"state": "x"}
-    assert events[4]["code"] == "RATE_EXCEEDED"
+    assert (events[4]["agent"], events[4]["seconds"]) == ("agent://erin", 30)
+    assert events[5]["code"] == "RATE_EXCEEDED"

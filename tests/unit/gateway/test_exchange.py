@@ -19,6 +19,7 @@ from tests.support.fake_streams import Aborted, FakeStream, Served, played
 from tests.support.gateway_parts import NOW, envelope, received, stream_of
 
 OPEN_TO_ALL = Hello(consents=[Consent(grantee="*")])
+SOON = {"reply_within": 5}
 
 
 def certain() -> float:
@@ -180,10 +181,16 @@ async def test_who_half_closes_is_called_no_more_and_not_waited_for(served: Serv
         call = envelope("alice", Act.ACT_CFP, "topic://gpu", body={"reply_within": 5})
         served.admit(alice, call)
     bob = served.member("bob")
-    assert bob.stream is None and bob.away_since == NOW and not bob.topics
+    assert bob.stream is None and bob.away_since == NOW and bob.is_away
     served.exchange.upkeep(NOW, lambda: 0.0)
     served.run()
     assert served.metrics.finished == {"no_award": 1}
+    served.admit(alice, envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="m2", body=SOON))
+    assert stream_of(alice).codes() == ["NO_RECIPIENTS"]
+    served.admit(alice, envelope("alice", Act.ACT_MESSAGE, "topic://gpu", msg_id="m3"))
+    async with served.open("bob", Hello(topics=["gpu"])) as line:
+        again, news = await line.heard(), await line.heard()
+    assert [one.batch.envelopes[0].msg_id for one in (again, news)] == ["m1", "m3"]
 
 
 @pytest.mark.parametrize("how", ["cancelled by grpc", "a write fails"])
@@ -211,7 +218,7 @@ async def test_who_vanishes_keeps_its_place_for_the_grace(served: Served, how: s
 
 
 @played
-async def test_after_the_grace_an_agent_is_forgotten_and_others_hear(served: Served) -> None:
+async def test_after_the_grace_what_waits_moves_to_the_mailbox(served: Served) -> None:
     alice, bob = served.join("alice"), served.join("bob")
     served.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id="m1"))
     call = envelope("alice", Act.ACT_CFP, "agent://bob", msg_id="m2", body={"reply_within": 60})
@@ -221,10 +228,14 @@ async def test_after_the_grace_an_agent_is_forgotten_and_others_hear(served: Ser
     served.members.part(bob, NOW)
     served.now += 30.1
     served.exchange.upkeep(served.now, certain)
-    assert set(bob.tenant.members) == {"agent://alice"}
-    assert reasons(served, "alice") == ["agent_absent"]
+    assert bob.is_away and bob.is_boxed and len(bob.outbox) == 0
+    assert served.mailbox.index.waiting(bob.key) == 1
     served.run()
-    assert served.metrics.finished == {"no_award": 1}
+    assert served.metrics.finished == {"no_award": 1}, "its negotiations do not wait for it"
+    served.now += 3600
+    served.exchange.upkeep(served.now, certain)
+    assert set(bob.tenant.members) == {"agent://alice"}
+    assert reasons(served, "alice") == ["expired"]
 
 
 @played

@@ -15,10 +15,10 @@ from gateway.headers import (
     AdmissionLimits,
     HeaderCheck,
     Sender,
-    seconds_to_live,
 )
 from gateway.members import Member
 from llmx.v1.envelope_pb2 import Act, Envelope, Scope
+from llmx.v1.turn_pb2 import Turn
 from tests.support.gateway_parts import NOW, TS, Parts
 
 LIMITS = AdmissionLimits(
@@ -41,7 +41,7 @@ def looked_at(envelope: Envelope, sender: Sender, raw_bytes: int, now: float = N
     """Return the code that the explanation gives, "" for none; both looks must agree."""
     check = HeaderCheck(LIMITS)
     fault = check.fault(envelope, raw_bytes, sender, now)
-    good = check.is_good(
+    ttl = check.time_to_live(
         envelope,
         envelope.msg_id,
         envelope.act,
@@ -51,7 +51,7 @@ def looked_at(envelope: Envelope, sender: Sender, raw_bytes: int, now: float = N
         sender,
         now,
     )
-    assert good == (fault is None), fault
+    assert (ttl > 0) == (fault is None), fault
     assert fault is None or (fault.reason and fault.remedy)
     return "" if fault is None else fault.code
 
@@ -77,6 +77,7 @@ def made(**fields: Any) -> Envelope:
         ({"recipients": ["a", "b", "c"]}, "MALFORMED_ENVELOPE"),
         ({"act": Act.ACT_OFFER, "negotiation_id": "n", "recipients": ["a", "b", "c"]}, ""),
         ({"capabilities": ["a", "b", "c"]}, "MALFORMED_ENVELOPE"),
+        ({"turn": Turn(round=1)}, "MALFORMED_ENVELOPE"),
         ({"ts": ""}, "CLOCK_SKEW"),
         ({"ts": "yesterday"}, "CLOCK_SKEW"),
         ({"ts": "2025-08-21T18:45"}, "CLOCK_SKEW"),
@@ -113,10 +114,10 @@ def test_a_token_may_allow_some_acts_only(bob: Member) -> None:
 def test_the_latest_ts_moves_with_the_clock(bob: Member) -> None:
     check, ahead = HeaderCheck(LIMITS), made(ts="2025-08-21T18:51Z")
     answers = [
-        check.is_good(ahead, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(bob), NOW + seconds)
+        check.time_to_live(ahead, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(bob), NOW + seconds)
         for seconds in (0, 59, 61)
     ]
-    assert answers == [False, False, True]
+    assert answers == [0.0, 0.0, LIMITS.ttl_default]
 
 
 WORDS = st.sampled_from(["", "m1", "a b", "agent://bob", "agent://eve", TS, "2999-01-01T00:00Z"])
@@ -133,6 +134,7 @@ WORDS = st.sampled_from(["", "m1", "a b", "agent://bob", "agent://eve", TS, "299
         recipients=st.lists(WORDS, max_size=4),
         capabilities=st.lists(WORDS, max_size=4),
         payload=st.sampled_from([b"", b"x" * 1_001]),
+        turn=st.sampled_from([None, None, Turn()]),
         scope=st.builds(
             Scope, ttl=st.none() | st.builds(Duration, seconds=st.sampled_from([-1, 0, 5, 9_999]))
         ),
@@ -146,6 +148,7 @@ def test_acts_of_an_open_negotiation_are_all_but_two() -> None:
     assert {Act.ACT_MESSAGE, Act.ACT_CFP} == SENDABLE - PARTY_ACTS
 
 
-def test_a_time_to_live_is_told_in_seconds() -> None:
+def test_a_time_to_live_is_told_in_seconds(bob: Member) -> None:
     envelope = made(scope=Scope(ttl=Duration(seconds=1, nanos=500_000_000)))
-    assert seconds_to_live(envelope) == 1.5
+    check = HeaderCheck(LIMITS)
+    assert check.time_to_live(envelope, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(bob), NOW) == 1.5

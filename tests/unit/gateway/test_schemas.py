@@ -286,6 +286,7 @@ def random_negotiation(chance: random.Random) -> list[Effect]:
             events.RejectReceived(call.initiator, msg_id, offer_id),
             events.ConfirmReceived(sender, msg_id, offer_id),
             events.ReportReceived(sender, msg_id, chance.choice([True, False])),
+            events.ThinkingReceived(sender, msg_id, chance.random()),
             events.CancelReceived(chance.choice([sender, call.initiator]), msg_id),
             events.AgentGone(sender),
             events.DeadlinePassed(),

@@ -49,6 +49,19 @@ async def opened(
         await store.close()
 
 
+def is_available(store: Store) -> bool:
+    """Ask the store anew, whatever it said before."""
+    return store.is_available
+
+
+def has_room(store: Store) -> bool:
+    return store.has_room
+
+
+def is_failing(store: Store) -> bool:
+    return store.is_failing
+
+
 async def outcome(store: Store, *statements: Statement, keep: bool = False) -> bool:
     """Write one batch and return what becomes of it."""
     heard: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -122,8 +135,8 @@ def test_a_full_disk_refuses_what_may_be_refused_and_keeps_the_rest_for_later(
                 )
                 await asyncio.sleep(0)
                 assert not await outcome(store, (FAT, (3,)))
-                assert store.is_failing
-                assert not store.is_available
+                assert is_failing(store)
+                assert not is_available(store)
                 assert "failing" in repr(store)
                 assert not await outcome(store, insert("refused at once"))
                 assert not await store.committed()
@@ -131,7 +144,7 @@ def test_a_full_disk_refuses_what_may_be_refused_and_keeps_the_rest_for_later(
                 assert await store.read(COUNT) == [(1,)]
                 connection.execute("PRAGMA max_page_count = 100000")  # somebody made room
                 assert await promised
-            assert store.is_available
+            assert is_available(store)
             assert store.failures >= 1
             assert [line["log_level"] for line in lines] == ["error", "warning"]
             assert await outcome(store, insert("works again"))
@@ -144,9 +157,9 @@ def test_a_store_that_owes_nothing_notices_that_the_disk_works_again(tmp_path: P
     async def scene() -> None:
         async with opened(tmp_path / "s.db", pages_max=25) as (store, connection):
             assert not await outcome(store, (FAT, (1,)))
-            assert store.is_failing
+            assert is_failing(store)
             connection.execute("PRAGMA max_page_count = 100000")
-            while store.is_failing:
+            while is_failing(store):
                 await store.read(COUNT)
             assert await outcome(store, (FAT, (1,)))
 
@@ -170,12 +183,12 @@ def test_above_its_bound_the_store_takes_nothing_new_and_writes_what_it_owes(
 ) -> None:
     async def scene() -> None:
         async with opened(tmp_path / "s.db", file_bytes_max=80_000) as (store, _):
-            assert store.is_available
+            assert is_available(store)
             assert await outcome(store, (FAT, (1,)))
-            assert not store.is_available
-            assert not store.is_failing
+            assert not is_available(store)
+            assert not is_failing(store)
             assert await outcome(store, ("DELETE FROM parcels", ()))
-            assert store.is_available
+            assert is_available(store)
 
     asyncio.run(scene())
 
@@ -183,11 +196,11 @@ def test_above_its_bound_the_store_takes_nothing_new_and_writes_what_it_owes(
 def test_who_writes_more_than_may_be_queued_waits_for_room(tmp_path: Path) -> None:
     async def scene() -> None:
         async with opened(tmp_path / "s.db", statements_max=10) as (store, _):
-            assert store.has_room
+            assert has_room(store)
             store.write([insert(str(number)) for number in range(11)])
-            assert not store.has_room
+            assert not has_room(store)
             await store.room()
-            assert store.has_room
+            assert has_room(store)
             assert await store.read(COUNT) == [(11,)]
 
     asyncio.run(scene())

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.members import Member
 from gateway.negotiations import Cause, redacted
+from gateway.outbox import Parcel
 from gateway.turns import ASKING, Turns
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.turn_pb2 import StandingOffer, Turn
@@ -225,15 +226,8 @@ def test_fields_that_are_sensitive_leave_the_turn_alone(parts: Parts) -> None:
     alice, bob = parts.join("alice"), parts.join("bob", consent=False)
     sent = envelope("alice", Act.ACT_CFP, body={"reply_within": 5, "text": "my secret"})
     turn = Turns(lambda: 0.0).opened(plays.make_call())
-    cause = Cause(
-        alice,
-        "m1",
-        sent.SerializeToString() + turn,
-        0.0,
-        True,
-        orjson.loads(sent.payload),
-        ("/text",),
-    )
+    parcel = Parcel("m1", sent.SerializeToString() + turn, 0.0, alice.agent_id, "", True)
+    cause = Cause(alice, parcel, orjson.loads(sent.payload), ("/text",))
     told = Envelope.FromString(redacted(cause, bob, "gpu", 0.0))
     assert b"secret" not in told.payload
     assert seconds(told.turn) == (10, 10)

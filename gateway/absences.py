@@ -1,0 +1,174 @@
+"""Agents that are away, and agents that come back.
+
+An agent within its grace keeps its outbox in memory. One that stays away longer is *absent*: what
+its outbox held moves to its mailbox, and whatever comes for it waits there. When it is back
+the mailbox refills the outbox, a few messages at a time, as the agent acknowledges; until the
+last one is taken, newer messages queue up behind them in the mailbox, so the order stays.
+
+    here ⇄ within its grace → absent → forgotten
+      ↑__________ refilled _____|
+
+An absent agent is forgotten when it stays away too long, or when the gateway knows as many agents
+as it may: then the one that is absent longest with nothing waiting goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+
+import structlog
+
+from gateway.mailbox import Mailbox
+from gateway.members import Member, Members
+from gateway.outbox import Parcel, Pushed
+from gateway.roster import Roster
+from gateway.router import Router
+from gateway.store import Store
+
+REFILL_MESSAGES_MAX = 256
+"""Messages that an outbox gets from its mailbox at once."""
+REFILL_BYTES_MAX = 1024 * 1024
+REFILL_SHARE = 4
+"""At most this part of an outbox is filled from the mailbox."""
+ROOM_LOOKS_MAX = 1_000
+"""How many absent agents are looked at to find one that may be forgotten."""
+
+log = structlog.get_logger("llmx.absences")
+
+
+class Absences:
+    """Who is away for longer, and what that means for messages."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        members: Members,
+        router: Router,
+        keep_seconds: float,
+        roster: Roster | None,
+        store: Store | None,
+    ) -> None:
+        """Look after the members of one gateway."""
+        self._mailbox = mailbox
+        self._members = members
+        self._router = router
+        self._keep_seconds = keep_seconds
+        self._roster = roster
+        self._store = store
+        self._returned: dict[str, Member] = {}
+        self._wake = asyncio.Event()
+        members.make_room = self.make_room
+        router.on_room = self.refill_soon
+
+    def leave(self, member: Member) -> None:
+        """Make a member absent whose grace is over; its messages wait in its mailbox."""
+        self._members.retire(member)
+        member.link = None
+        member.is_boxed = True
+        self._returned.pop(member.key, None)
+        homeless = self._mailbox.put_back(member.key, member.outbox.empty())
+        self._router.undelivered(member, homeless, "recipient_overloaded")
+        log.debug("agent absent", agent=member.agent_id)
+
+    def back(self, member: Member) -> None:
+        """Give a member that has a stream again what waited for it."""
+        member.is_boxed = self._mailbox.index.waiting(member.key) > 0
+        self.refill_soon(member)
+
+    def refill_soon(self, member: Member) -> None:
+        """Fill the outbox of a member from its mailbox, if anything waits there."""
+        if member.is_boxed and not member.is_away:
+            self._returned[member.key] = member
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Refill outboxes until cancelled, one batch for each agent in turn."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            turn, self._returned = self._returned, {}
+            for member in turn.values():
+                await self.refill(member)
+
+    async def refill(self, member: Member) -> None:
+        """Move the next batch from the mailbox to the outbox, as far as there is room."""
+        outbox, key = member.outbox, member.key
+        room = min(REFILL_MESSAGES_MAX, max(1, outbox.messages_max // REFILL_SHARE))
+        if member.stream is None or len(outbox) >= room:
+            return  # it is asked again when the agent acknowledges, or comes back
+        parcels = await self._mailbox.take(key, room - len(outbox), REFILL_BYTES_MAX)
+        if member.is_away:  # it left while the disk was read
+            self._mailbox.put_back(key, parcels)
+            return
+        member.is_boxed = False  # while these go past those that wait
+        rest = self._fill(member, parcels)
+        self._mailbox.put_back(key, rest)
+        member.is_boxed = self._mailbox.index.waiting(key) > 0
+        if not rest:
+            self.refill_soon(member)
+
+    def _fill(self, member: Member, parcels: list[Parcel]) -> list[Parcel]:
+        """Push parcels from the mailbox; returns those that the outbox has no room for."""
+        for index, parcel in enumerate(parcels):
+            if not member.outbox.has_room(len(parcel.envelope)):
+                return parcels[index:]  # to deliver it would end the stream, again and again
+            pushed = self._router.deliver(member, parcel)
+            if pushed is Pushed.REPEATED:
+                self._mailbox.settle(member.key, [parcel.msg_id])
+            elif pushed is Pushed.ID_TAKEN:
+                self._router.undelivered(member, [parcel], "msg_id_taken")
+        return []
+
+    def upkeep(self, now: float) -> None:
+        """Expire what waited too long, save what is in memory, forget who stays away."""
+        self._mailbox.expire(now, self._expired)
+        self._mailbox.save()
+        if self._roster is not None:
+            self._roster.flush()
+        for member in self._members.absent_before(now - self._keep_seconds):
+            self.forget(member)
+
+    def _expired(self, owner: str, parcel: Parcel) -> None:
+        member = self._members.find(owner)
+        if member is not None:
+            self._router.undelivered(member, [parcel], "expired")
+            return
+        # It was forgotten while the message was on its way to the disk.
+        tenant_name, agent_id, _ = owner.rsplit("|", 2)
+        tenant = self._members.tenants.get(tenant_name)
+        if tenant is not None:
+            self._router.tell_failure(tenant, parcel, agent_id, "agent_absent")
+
+    def forget(self, member: Member) -> None:
+        """Know an agent no more; the senders of what waited for it hear that."""
+        self._members.forget(member)
+        self._returned.pop(member.key, None)
+        waiting = member.outbox.empty() + self._mailbox.clear(member.key)
+        self._router.undelivered(member, waiting, "agent_absent")
+        if self._roster is not None:
+            self._roster.forget(member)
+        log.debug("agent forgotten", agent=member.agent_id)
+
+    def make_room(self) -> bool:
+        """Forget the member that is absent longest with nothing waiting, if there is one."""
+        for member in list(islice(self._members.absent.values(), ROOM_LOOKS_MAX)):
+            if not self._mailbox.index.kept(member.key):
+                self.forget(member)
+                return True
+        return False
+
+    async def stop(self) -> None:
+        """Bring everything that is owed to anybody to the disk, as far as it takes it."""
+        store = self._store
+        if store is None:
+            return
+        await store.committed()
+        for tenant in self._members.tenants.values():
+            for member in tenant.members.values():
+                self._mailbox.put_back(member.key, member.outbox.empty())
+        while self._mailbox.unsaved and store.is_available:
+            self._mailbox.save()
+            await store.committed()
+        if self._mailbox.unsaved:
+            log.error("messages are lost, the store took no more", count=self._mailbox.unsaved)
