@@ -29,7 +29,7 @@ NO_TEST_FILE_FOR_A_REASON: dict[str, str] = {
 # No loop, no wire, no clock, no chance: what these say depends on what they are told only.
 PURE = {
     "federation": {"membership", "placement", "directory", "link", "backoff"},
-    "gateway": {"outbox", "quota", "allowances", "duplicates"},
+    "gateway": {"outbox", "link", "mailbox_index", "quota", "allowances", "duplicates"},
     "client/llmx": {"inbox", "link", "outbox", "route", "seen"},
 }
 IMPURE_POLICY = {"shard", "store"}

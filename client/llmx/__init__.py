@@ -16,8 +16,9 @@ from __future__ import annotations
 from llmx import strategies
 from llmx.agent import Agent
 from llmx.backoff import Backoff
-from llmx.calls import Answer, Call, Offer, Refusal, Verdict
+from llmx.calls import Answer, Call, Offer, Refusal, Verdict, Words
 from llmx.control import Control
+from llmx.corrections import Correction
 from llmx.errors import (
     ControlError,
     LlmxError,
@@ -29,6 +30,7 @@ from llmx.errors import (
     SessionClosed,
     SessionError,
     Unauthenticated,
+    Undelivered,
     Unreachable,
 )
 from llmx.events import (
@@ -41,10 +43,15 @@ from llmx.events import (
     Ranked,
     RankedOffer,
     Report,
+    SlowConsumer,
+    Thought,
 )
 from llmx.messages import NEGOTIATION_SCHEMA, SCHEMAS, TEXT_SCHEMA, Message
 from llmx.negotiation import Negotiation
+from llmx.receipts import Delivery
 from llmx.runner import run
+from llmx.thinking import Thinking
+from llmx.turns import StandingOffer, Turn
 
 __version__ = "0.1.0"
 
@@ -58,6 +65,8 @@ __all__ = [
     "Call",
     "Control",
     "ControlError",
+    "Correction",
+    "Delivery",
     "Event",
     "LlmxError",
     "Message",
@@ -79,9 +88,16 @@ __all__ = [
     "Report",
     "SessionClosed",
     "SessionError",
+    "SlowConsumer",
+    "StandingOffer",
+    "Thinking",
+    "Thought",
+    "Turn",
     "Unauthenticated",
+    "Undelivered",
     "Unreachable",
     "Verdict",
+    "Words",
     "run",
     "strategies",
 ]

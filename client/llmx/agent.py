@@ -14,10 +14,9 @@ one negotiation run one after the other, those of different ones side by side.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from llmx.backoff import Backoff
 from llmx.calls import Call, Offer, Refusal
@@ -25,28 +24,23 @@ from llmx.channel import Tls
 from llmx.contractor import Contractor
 from llmx.control import Control
 from llmx.dispatch import Dispatch
-from llmx.errors import Refused, SessionError
-from llmx.events import OfferMade, Outcome, RankedOffer
-from llmx.handlers import Handlers, ask
-from llmx.messages import TEXT_SCHEMA, Drafts, Message, Recipients
+from llmx.errors import SessionError
+from llmx.events import Outcome, RankedOffer
+from llmx.handlers import Handlers
+from llmx.messages import TEXT_SCHEMA, Drafts, Recipients
 from llmx.negotiation import Negotiation, call_body, decide
-from llmx.session import Hooks, Session
+from llmx.receipts import Delivery
+from llmx.reception import Reception
+from llmx.session import Session
 from llmx.strategies import Strategy
 from llmx.tokens import Tokens, TokenSource
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act, Envelope
-from llmx.v1.exchange_service_pb2 import Hello, Welcome
-from llmx.v1.negotiation_pb2 import NegotiationOpened
-
-log = logging.getLogger("llmx")
+from llmx.v1.exchange_service_pb2 import Hello
 
 GATEWAY_DEFAULT = "127.0.0.1:7600"
 USER_AGENT = "llmx-python/0.1"
 WAITING_MAX = 4096
-INITIATOR_HEARS = frozenset(
-    (Act.ACT_OFFER, Act.ACT_REFUSE, Act.ACT_NOT_UNDERSTOOD, Act.ACT_INFORM, Act.ACT_FAILURE)
-)
-CONTRACTOR_HEARS = frozenset((Act.ACT_ACCEPT, Act.ACT_REJECT, Act.ACT_CANCEL))
 
 
 class Agent:
@@ -66,6 +60,7 @@ class Agent:
         connect_timeout: float | None = 10.0,
         close_timeout: float = 5.0,
         unconfirmed_max: int = 1024,
+        window_messages: int = 0,
         handlers_max: int = 64,
         repairs_max: int = 2,
         patience: float = 60.0,
@@ -77,9 +72,13 @@ class Agent:
         `topic://`.
         `consents` are grants, or addresses of agents that may send to this one ("*": all).
         Timeouts are in seconds; `connect_timeout=None` waits for a gateway for ever.
+        With `window_messages` the gateway brings at most so many messages before their handlers
+        have ended; 0 leaves it to the gateway, and messages count as taken when they come.
         `handlers_max` handlers run at once. `patience` is how long an outcome is awaited past
         the last moment at which it could come.
         """
+        if window_messages < 0:
+            raise ValueError(f"window_messages={window_messages}: must be 0 or more")
         self.agent_id = agent_id
         self.gateway = gateway or os.environ.get("LLMX_GATEWAY") or GATEWAY_DEFAULT
         self.topics = tuple(topic.removeprefix("topic://") for topic in topics)
@@ -90,32 +89,33 @@ class Agent:
         self.connect_timeout = connect_timeout
         self._close_timeout = close_timeout
         self._patience = patience
+        self._window_messages = window_messages
         tokens = Tokens(token if token is not None else os.environ.get("LLMX_TOKEN", ""))
         self.control = Control(self.gateway, tokens, tls)
         """Consent, groups, topics, schemas and policies."""
         self._drafts = Drafts(agent_id)
         self._handlers = Handlers(self, Agent)
         self._dispatch = Dispatch(handlers_max, WAITING_MAX)
-        self._negotiations: dict[str, Negotiation] = {}
-        hooks = Hooks(
-            deliver=self._deliver,
-            opened=self._opened,
-            refused=self._refused,
-            repeated=self._repeated,
-            connected=self._connected,
-            failed=self._failed,
-        )
         self._session = Session(
             self.gateway,
             tokens,
             self._hello,
-            hooks,
             tls=tls,
             backoff=backoff,
             unconfirmed_max=unconfirmed_max,
         )
         self._contractor = Contractor(
             self._session, self._drafts, self._dispatch, self._handlers, repairs_max
+        )
+        self._reception = Reception(
+            agent_id,
+            self._session,
+            self._contractor,
+            self.control,
+            self._dispatch,
+            self._handlers,
+            self._deliver,
+            has_window=window_messages > 0,
         )
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -130,7 +130,7 @@ class Agent:
         await tasks.__aenter__()
         self._tasks = tasks
         self._dispatch.start(tasks)
-        self._running = tasks.create_task(self._session.run())
+        self._running = tasks.create_task(self._session.run(self._reception.hooks))
         try:
             await self._session.connected(self.connect_timeout)
         except BaseException:
@@ -200,6 +200,10 @@ class Agent:
         """Hear that a message could not be delivered: takes a Message, see its `body`."""
         return self._hook("on_failure", message)
 
+    def on_slow_consumer(self, warning: Any, /) -> Any:
+        """Hear that messages come faster than they are handled: takes a SlowConsumer."""
+        return self._hook("on_slow_consumer", warning)
+
     def _hook(self, name: str, handler: Any) -> Any:
         if not callable(handler):
             raise TypeError(f"{name} decorates a function, or is overridden in a subclass")
@@ -218,6 +222,36 @@ class Agent:
 
     # ------------------------------------------------------------------ doing
 
+    @overload
+    async def send(
+        self,
+        to: Recipients,
+        content: Mapping[str, Any] | str,
+        *,
+        schema: str = ...,
+        ttl: float | None = ...,
+        qos: str | None = ...,
+        durable: bool = ...,
+        receipt: Literal["delivered"],
+        capabilities: Iterable[str] = ...,
+        in_reply_to: str = ...,
+    ) -> Delivery: ...
+
+    @overload
+    async def send(
+        self,
+        to: Recipients,
+        content: Mapping[str, Any] | str,
+        *,
+        schema: str = ...,
+        ttl: float | None = ...,
+        qos: str | None = ...,
+        durable: bool = ...,
+        receipt: Literal["admitted"] | None = ...,
+        capabilities: Iterable[str] = ...,
+        in_reply_to: str = ...,
+    ) -> str: ...
+
     async def send(
         self,
         to: Recipients,
@@ -226,13 +260,17 @@ class Agent:
         schema: str = TEXT_SCHEMA,
         ttl: float | None = None,
         qos: str | None = None,
+        durable: bool = False,
+        receipt: Literal["admitted", "delivered"] | None = None,
         capabilities: Iterable[str] = (),
         in_reply_to: str = "",
-    ) -> str:
+    ) -> str | Delivery:
         """Send a message outside every negotiation; returns its msg_id once it is admitted.
 
-        `content` is a payload, or words. `ttl` is in seconds. `qos` is "at-most-once",
-        "at-least-once" or "once". Raises Refused when the message did not count.
+        With `receipt="delivered"` it returns a Delivery instead: await that to know that the
+        recipients have acknowledged it. `content` is a payload, or words. `ttl` is in seconds.
+        `qos` is "at-most-once", "at-least-once" or "once". A `durable` message is on disk when
+        it is admitted. Raises Refused when the message did not count.
         """
         body = {"text": content} if isinstance(content, str) else content
         envelope = self._drafts.write(
@@ -242,11 +280,15 @@ class Agent:
             schema=schema,
             ttl=ttl,
             qos=qos,
+            durable=durable,
+            receipt=receipt,
             capabilities=capabilities,
             in_reply_to=in_reply_to,
         )
+        wanted = receipt == "delivered"
+        delivery = self._reception.deliveries.follow(envelope) if wanted else None
         await self._session.send(envelope)
-        return envelope.msg_id
+        return delivery or envelope.msg_id
 
     def negotiate(
         self,
@@ -257,12 +299,14 @@ class Agent:
         capabilities: Iterable[str] = (),
         consent: str = "",
         ttl: float | None = None,
+        durable: bool = False,
     ) -> Negotiation:
         """Return a negotiation; entering it with `async with` sends the call.
 
         `cfp` is the payload of the call: task, deadline or reply_within (default 10 s), and
         what else Negotiation.json knows. `policy` is a profile's name, "high", or a profile
-        with changes. `capabilities` are what a contractor must have.
+        with changes. `capabilities` are what a contractor must have. In a `durable` negotiation
+        every act is on disk before its effects are told.
         """
         body = call_body(cfp, policy)
         call = self._drafts.write(
@@ -272,14 +316,15 @@ class Agent:
             capabilities=capabilities,
             consent=consent,
             ttl=ttl,
+            durable=durable,
         )
         return Negotiation(
             self._session,
             self._drafts,
             call,
             body,
-            enter=self._enter,
-            leave=self._leave,
+            enter=self._reception.enter,
+            leave=self._reception.leave,
             patience=self._patience,
         )
 
@@ -291,6 +336,7 @@ class Agent:
         policy: str | Mapping[str, Any] | None = None,
         choose: Callable[[tuple[RankedOffer, ...]], RankedOffer | None] | None = None,
         capabilities: Iterable[str] = (),
+        durable: bool = False,
     ) -> Outcome:
         """Negotiate and return the outcome.
 
@@ -300,11 +346,13 @@ class Agent:
         body = dict(cfp)
         if choose is not None:
             body["decider"] = "initiator"
-        negotiation = self.negotiate(body, to=to, policy=policy, capabilities=capabilities)
+        negotiation = self.negotiate(
+            body, to=to, policy=policy, capabilities=capabilities, durable=durable
+        )
         async with negotiation:
             return await decide(negotiation, choose or (lambda offers: None))
 
-    # ------------------------------------------------------------------ what the session tells
+    # ------------------------------------------------------------------ inside
 
     def _hello(self) -> Hello:
         return Hello(
@@ -313,85 +361,8 @@ class Agent:
             topics=self.topics,
             consents=self.consents,
             user_agent=USER_AGENT,
+            window_messages=self._window_messages,
         )
 
     def _deliver(self, envelope: Envelope) -> bool:
-        act = envelope.act
-        try:
-            if act == Act.ACT_CFP:
-                return self._contractor.called(envelope)
-            # A plain message is no move, even when it names a negotiation or replies to a call.
-            negotiation = None if act == Act.ACT_MESSAGE else self._negotiation_of(envelope)
-            if negotiation is not None and act not in (Act.ACT_ACCEPT, Act.ACT_REJECT):
-                return self._hear(negotiation, envelope)
-            if act in CONTRACTOR_HEARS:
-                return self._contractor.judged(Message(envelope))
-            if envelope.negotiation_id and act in INITIATOR_HEARS and act != Act.ACT_FAILURE:
-                return True  # of a negotiation that was left
-            name = "on_failure" if act == Act.ACT_FAILURE else "on_message"
-            return self._hand(name, envelope.negotiation_id or envelope.sender, Message(envelope))
-        except ValueError as error:
-            log.warning("message %s cannot be read: %s", envelope.msg_id, error)
-            return True
-
-    def _negotiation_of(self, envelope: Envelope) -> Negotiation | None:
-        known = self._negotiations
-        return known.get(envelope.negotiation_id) or known.get(envelope.in_reply_to)
-
-    def _hear(self, negotiation: Negotiation, envelope: Envelope) -> bool:
-        told = len(negotiation.offers)
-        if not negotiation.hear(Message(envelope)):
-            return False
-        if len(negotiation.offers) > told:
-            self._hand("on_offer", negotiation.negotiation_id, negotiation.offers[-1])
-        return True
-
-    def _hand(self, name: str, key: str, subject: Message | OfferMade) -> bool:
-        """Hand something to a handler; without one there is nothing to do and no task."""
-        handler = self._handlers.find(name)
-        if handler is None:
-            return True
-
-        async def work() -> None:
-            await ask(handler, subject)
-
-        return self._dispatch.put(key, work)
-
-    def _opened(self, opened: NegotiationOpened) -> None:
-        negotiation = self._negotiations.get(opened.msg_id)
-        if negotiation is not None:
-            negotiation.opened(opened)
-
-    def _refused(self, error: Refused) -> None:
-        negotiation = self._negotiations.get(error.msg_id)
-        if negotiation is not None:
-            negotiation.fail(error)
-        elif not self._contractor.refused(error):
-            log.info("%s: message %s was refused: %s", self.agent_id, error.msg_id, error)
-
-    def _repeated(self, error: Refused) -> None:
-        negotiation = self._negotiations.get(error.msg_id)
-        if negotiation is not None:
-            negotiation.is_known_as(error.negotiation_id)
-
-    def _connected(self, welcome: Welcome, first: bool) -> None:
-        log.info("%s is connected to %s", welcome.agent_id, welcome.gateway_id)
-        for negotiation in set(self._negotiations.values()):
-            if negotiation.outcome is None and not first:
-                self._session.post(negotiation.call, repeated=True)
-        self._contractor.resend()
-
-    def _failed(self, error: SessionError) -> None:
-        for negotiation in set(self._negotiations.values()):
-            negotiation.fail(error)
-
-    # ------------------------------------------------------------------ what negotiations tell
-
-    def _enter(self, negotiation: Negotiation) -> None:
-        self._negotiations[negotiation.call.msg_id] = negotiation
-        if negotiation.negotiation_id:
-            self._negotiations[negotiation.negotiation_id] = negotiation
-
-    def _leave(self, negotiation: Negotiation) -> None:
-        for key in [key for key, known in self._negotiations.items() if known is negotiation]:
-            del self._negotiations[key]
+        return self._reception.take(envelope)

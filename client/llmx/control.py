@@ -40,6 +40,11 @@ class Control:
         self._tls = tls
         self._timeout = timeout
         self._channel: grpc.aio.Channel | None = None
+        self._channel_to = ""
+
+    def move(self, gateway: str) -> None:
+        """Talk to this gateway from the next call on."""
+        self._gateway = gateway
 
     async def close(self) -> None:
         """Close the connection; a later call opens another one."""
@@ -159,8 +164,11 @@ class Control:
     async def _call(self, kind: type[T], name: str, request: Message) -> T:
         try:
             token = await self._tokens.fetch()
+            if self._channel is not None and self._channel_to != self._gateway:
+                await self.close()
             if self._channel is None:
                 self._channel = open_channel(self._gateway, self._tls)
+                self._channel_to = self._gateway
             method = getattr(ControlServiceStub(self._channel), name)
             metadata = (("authorization", f"Bearer {token}"),)
             answer = await method(request, metadata=metadata, timeout=self._timeout)

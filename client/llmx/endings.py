@@ -8,6 +8,9 @@ import grpc
 
 from llmx.errors import Replaced, SessionError, Unauthenticated, ending_error
 
+OUR_FAULTS = ("slow_consumer", "out_of_order")
+"""Goodbyes after which coming back at once would only end the same way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -21,6 +24,14 @@ class Ending:
     """The reason of its Goodbye; empty when it said none."""
     reconnect_after: float | None = None
     """Seconds that the Goodbye asked us to wait."""
+
+    @property
+    def was_good(self) -> bool:
+        """Did the stream live until something came that another one can make good?
+
+        Then the waits between tries begin anew; otherwise they go on growing.
+        """
+        return self.welcomed and self.goodbye not in OUR_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ def after(ending: Ending, *, can_renew: bool) -> Reconnect | SessionError:
             return Unauthenticated(ending.detail or "the token has expired")
         case "":
             pass
-        case _:  # "stopping", "slow_consumer", and what newer gateways may say
+        case _:  # "stopping", "silent", "aged", "slow_consumer", "out_of_order", and newer ones
             return Reconnect(ending.reconnect_after)
     error = ending_error(ending.code, ending.detail)
     if error is None:

@@ -3,8 +3,10 @@
     LlmxError
     ├── Refused                a gateway did not take a message; the session lives on
     ├── NegotiationLost        a negotiation has no outcome: the session ended before it
+    ├── Undelivered            a message was admitted, and has not reached everybody it names
     ├── ControlError           the control service said no
     ├── HandlerCancelled       a handler raised CancelledError and nobody had cancelled it
+    ├── StreamLost             a stream is given up, and the session goes on with another one
     └── SessionError           the session is over, or could not be opened
         ├── Unauthenticated    the token is missing, wrong or expired
         ├── NotAllowed         the token is good, and does not allow this
@@ -17,6 +19,8 @@ Errors of grpc are translated here, once, and never leave the library.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import grpc
 
@@ -71,6 +75,19 @@ class NegotiationLost(LlmxError):
         super().__init__(f"negotiation {negotiation_id or '(not opened)'}: {reason}")
 
 
+class Undelivered(LlmxError):
+    """A message was admitted, and has not reached everybody whom it names."""
+
+    def __init__(self, msg_id: str, failed: Mapping[str, str], delivered: Sequence[str]) -> None:
+        """Say whom it did not reach and why, and whom it did."""
+        self.msg_id = msg_id
+        self.failed = dict(failed)
+        """The reason for each recipient that it did not reach: "expired", "no_word"."""
+        self.delivered = tuple(delivered)
+        reasons = ", ".join(f"{agent} ({reason})" for agent, reason in failed.items())
+        super().__init__(f"message {msg_id} did not reach {reasons}")
+
+
 class ControlError(LlmxError):
     """The control service said no."""
 
@@ -86,6 +103,19 @@ class HandlerCancelled(LlmxError):
 
     It never reaches the author: it is logged, and answered like any failure of a handler.
     """
+
+
+class StreamLost(LlmxError):
+    """A stream is given up by this side; the session goes on with another one.
+
+    It never reaches the author.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Give the reason as a Goodbye would, "silent" or "out_of_order", and a sentence."""
+        self.reason = reason
+        self.detail = detail
+        super().__init__(detail)
 
 
 class SessionError(LlmxError):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
+from llmx.turns import Turn, turn_of
+from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService, ReceiptRequest
 
 SCHEMAS = "https://llm-x.org/schemas/v1/"
 NEGOTIATION_SCHEMA = SCHEMAS + "Negotiation.json"
@@ -28,6 +30,11 @@ QUALITIES: dict[str, QualityOfService] = {
     "at-most-once": QualityOfService.QUALITY_OF_SERVICE_AT_MOST_ONCE,
     "at-least-once": QualityOfService.QUALITY_OF_SERVICE_AT_LEAST_ONCE,
     "once": QualityOfService.QUALITY_OF_SERVICE_ONCE,
+}
+
+RECEIPTS: dict[str, ReceiptRequest] = {
+    "admitted": ReceiptRequest.RECEIPT_REQUEST_ADMITTED,
+    "delivered": ReceiptRequest.RECEIPT_REQUEST_DELIVERED,
 }
 
 Recipients = str | Iterable[str]
@@ -59,6 +66,7 @@ class Message:
         """Look at an envelope."""
         self.envelope = envelope
         """As it came over the wire."""
+        self._came = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.act} {self.msg_id} from {self.sender}>"
@@ -96,6 +104,11 @@ class Message:
             raise ValueError("the payload is not a JSON object")  # as for bad JSON
         return value
 
+    @cached_property
+    def turn(self) -> Turn | None:
+        """How long there is to answer, and what stands; None when no answer is expected."""
+        return turn_of(self.envelope, self._came)
+
     @property
     def text(self) -> str:
         """Return the words for a person or an LLM, or an empty text."""
@@ -124,12 +137,15 @@ class Drafts:
         consent: str = "",
         ttl: float | None = None,
         qos: str | None = None,
+        durable: bool = False,
+        receipt: str | None = None,
     ) -> Envelope:
         """Return an envelope with a new msg_id.
 
         `ttl` is in seconds, None is the gateway's default. A "$schema" in the body wins over
-        `schema`. Raises ValueError for a number that JSON does not know and for a `qos` that is
-        not one of QUALITIES, TypeError for a value that JSON cannot hold.
+        `schema`. Raises ValueError for a number that JSON does not know, a `qos` that is not one
+        of QUALITIES and a `receipt` that is not one of RECEIPTS, TypeError for a value that JSON
+        cannot hold.
         """
         self._written += 1
         head: dict[str, Any] = {"$schema": schema}
@@ -145,6 +161,7 @@ class Drafts:
             negotiation_id=negotiation_id,
             in_reply_to=in_reply_to,
             payload=_dumps({**head, **body}),
+            durable=durable,
         )
         if consent:
             envelope.scope.consent = consent
@@ -154,6 +171,10 @@ class Drafts:
             if qos not in QUALITIES:
                 raise ValueError(f"qos {qos!r} is none of {', '.join(QUALITIES)}")
             envelope.quality_of_service = QUALITIES[qos]
+        if receipt is not None:
+            if receipt not in RECEIPTS:
+                raise ValueError(f"receipt {receipt!r} is none of {', '.join(RECEIPTS)}")
+            envelope.receipt = RECEIPTS[receipt]
         return envelope
 
     def rewrite(self, envelope: Envelope, *, negotiation_id: str) -> Envelope:

@@ -1,8 +1,9 @@
 """What an agent still owes its gateway.
 
 A message is *queued* until it went out in a numbered frame, *in flight* until that frame is
-confirmed or the message refused. When the stream breaks, everything in flight goes back to
-the head of the queue in its old order: the msg_id makes the repeat harmless.
+confirmed or the message refused. When a session is resumed, what was in frames that the gateway
+did not handle goes back to the head of the queue in its old order; when a new one begins,
+everything in flight does: the msg_id makes the repeat harmless.
 """
 
 from __future__ import annotations
@@ -45,8 +46,13 @@ class Outbox:
 
     @property
     def has_queued(self) -> bool:
-        """Is there something that no frame of this stream has carried?"""
+        """Is there something that no frame has carried, or none that was handled?"""
         return bool(self._queue)
+
+    @property
+    def is_flying(self) -> bool:
+        """Is there something in a frame that was sent and is not confirmed?"""
+        return bool(self._flights)
 
     def is_repeated(self, msg_id: str) -> bool:
         """Is the message owed, and may an earlier stream have carried it?"""
@@ -94,11 +100,16 @@ class Outbox:
         """Forget one message, because it was refused or given up; None if it was not owed."""
         return self._owed.pop(msg_id, None)
 
-    def rewind(self) -> None:
-        """Queue again what was in flight when the stream broke, before everything else."""
-        flying = [msg_id for _, msg_ids in self._flights for msg_id in msg_ids]
-        self._flights.clear()
-        for msg_id in reversed(flying):
+    def rewind(self, number: int = 0) -> None:
+        """Queue again, before everything else, what was in the frames after `number`.
+
+        What was in the others stays in flight: they were handled, and what the gateway says to
+        them is on its way.
+        """
+        lost: list[str] = []
+        while self._flights and self._flights[-1][0] > number:
+            lost[:0] = self._flights.pop()[1]
+        for msg_id in reversed(lost):
             if (owed := self._owed.get(msg_id)) is not None:
                 owed.repeated = True
                 self._queue.appendleft(msg_id)

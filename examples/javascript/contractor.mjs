@@ -17,6 +17,8 @@ const SCHEMA = 'https://llm-x.org/schemas/v1/Negotiation.json';
 const WAIT_FIRST_MS = 200;
 const WAIT_LONGEST_MS = 15_000;
 const SEEN_MAX = 10_000;
+const CONFIRM_AFTER = 16; // batches that may come while we send nothing
+const SILENT_HEARTBEATS = 3; // after so many without a frame a stream is dead
 
 const protos = fileURLToPath(new URL('../../proto', import.meta.url));
 const definition = loader.loadSync('llmx/v1/exchange_service.proto', {
@@ -28,21 +30,38 @@ const definition = loader.loadSync('llmx/v1/exchange_service.proto', {
   oneofs: true, // frame.content says which kind a frame is
 });
 const { ExchangeService } = grpc.loadPackageDefinition(definition).llmx.v1;
-const client = new ExchangeService(ADDRESS, grpc.credentials.createInsecure());
 
-const unconfirmed = []; // {frame, envelope}: what a new stream sends again
-const seen = new Set(); // what was handed on; a repeat is only acknowledged
+// What outlives a stream: the session.
+let resumeToken = ''; // says in the next Hello which session to go on with
+let sent = 0; // the number of the last batch we sent
+let received = 0; // the number of the last batch we handled
+let flights = []; // {number, envelopes, acked_msg_ids}: batches that are not confirmed
+const seen = new Set(); // messages that were handed on; a repeat is only acknowledged
+let addresses = [ADDRESS]; // where to connect: a gateway that stops may name others
 let me = ''; // the agent that the token names; the Welcome tells
+
+// What belongs to one stream.
+let client = null;
 let stream = null;
-let number = 0; // of the last frame we sent on this stream
-let confirmed = 0; // of the last frame we handled on this stream
+let saidAt = 0;
+let heardAt = 0;
+let unanswered = 0; // batches that came since we sent anything
+let pulse = null; // the timer that shows we are alive
+let reconnectAfter = 0; // ms; a Goodbye may ask for it
 let failures = 0;
 let leaving = false;
 let waiting = null; // the timer of the next try
 
-function send(content) {
-  number += 1;
-  stream.write({ number, confirmed_number: confirmed, ...content });
+function write(frame) {
+  saidAt = Date.now();
+  unanswered = 0;
+  stream.write({ confirmed_number: received, ...frame }); // a bare frame has the number 0
+}
+
+function send({ envelopes = [], acked_msg_ids = [] }) {
+  sent += 1;
+  flights.push({ number: sent, envelopes, acked_msg_ids });
+  write({ number: sent, batch: { envelopes, acked_msg_ids } });
 }
 
 function post(act, body, negotiation_id, in_reply_to) {
@@ -56,8 +75,7 @@ function post(act, body, negotiation_id, in_reply_to) {
     in_reply_to,
     payload: Buffer.from(JSON.stringify(payload)),
   };
-  unconfirmed.push({ frame: number + 1, envelope });
-  send({ batch: { envelopes: [envelope] } });
+  send({ envelopes: [envelope] });
   return envelope.msg_id;
 }
 
@@ -90,68 +108,123 @@ function handle(envelope) {
   }
 }
 
-function heard(frame) {
-  if (frame.content === 'welcome') {
-    me = frame.welcome.agent_id;
-    failures = 0;
-    console.log(`${me} is connected to ${frame.welcome.gateway_id}`);
-    const again = unconfirmed.splice(0).map(({ envelope }) => envelope);
-    if (again.length) {
-      again.forEach((envelope) => unconfirmed.push({ frame: number + 1, envelope }));
-      send({ batch: { envelopes: again } });
-    }
-  } else if (frame.content === 'batch') {
-    const { envelopes, refusals } = frame.batch;
-    for (const envelope of envelopes) {
-      const id = `${envelope.sender} ${envelope.msg_id} ${envelope.negotiation_id}`;
-      if (seen.has(id)) continue;
-      seen.add(id);
-      if (seen.size > SEEN_MAX) seen.delete(seen.values().next().value);
-      handle(envelope);
-    }
-    for (const refusal of refusals) {
-      if (refusal.code === 'REFUSAL_CODE_DUPLICATE') continue; // it had been admitted before
-      console.error(`refused, ${refusal.code} ${refusal.pointer}: ${refusal.reason}; ${refusal.remedy}`);
-    }
-    confirmed = frame.number;
-    const acked_msg_ids = envelopes.map(({ msg_id }) => msg_id);
-    if (acked_msg_ids.length) send({ batch: { acked_msg_ids } });
-  } else if (frame.content === 'goodbye') {
-    console.log(`the gateway says goodbye: ${frame.goodbye.reason}, ${frame.goodbye.detail}`);
+function welcomed(welcome, handled) {
+  me = welcome.agent_id;
+  failures = 0;
+  addresses = [...new Set([addresses[0], ADDRESS])]; // the session lives where it was welcomed
+  resumeToken = welcome.resume_token;
+  console.log(`${me} is connected to ${welcome.gateway_id}${welcome.resumed ? ' again' : ''}`);
+  let lost = flights;
+  if (welcome.resumed) {
+    // Go on counting after what the gateway handled. Its answers to that may still come, so
+    // those batches are kept until a later frame confirms them.
+    lost = flights.filter(({ number }) => number > handled);
+    flights = flights.filter(({ number }) => number <= handled);
+    sent = handled;
+    if (flights.length && !lost.length) send({}); // an empty batch, to hear that confirmation
+  } else {
+    // Both sides begin at 1. What was to be acknowledged comes again.
+    lost = flights.map(({ envelopes }) => ({ envelopes }));
+    flights = [];
+    sent = 0;
+    received = 0;
   }
-  confirmed = frame.number;
-  while (unconfirmed.length && unconfirmed[0].frame <= frame.confirmed_number) unconfirmed.shift();
+  lost.filter(({ envelopes, acked_msg_ids = [] }) => envelopes.length || acked_msg_ids.length).forEach(send);
+  const heartbeat = Number(welcome.heartbeat?.seconds ?? 0) * 1000 + (welcome.heartbeat?.nanos ?? 0) / 1e6;
+  if (heartbeat > 0) {
+    pulse = setInterval(() => {
+      if (Date.now() - heardAt >= SILENT_HEARTBEATS * heartbeat) stream.cancel();
+      else if (Date.now() - saidAt >= heartbeat) write({});
+    }, heartbeat / 4);
+  }
+}
+
+function settled(msgId) {
+  for (const flight of flights) flight.envelopes = flight.envelopes.filter(({ msg_id }) => msg_id !== msgId);
+}
+
+function took({ envelopes, refusals }) {
+  for (const envelope of envelopes) {
+    const id = `${envelope.sender} ${envelope.msg_id} ${envelope.negotiation_id}`;
+    if (seen.has(id)) continue;
+    seen.add(id);
+    if (seen.size > SEEN_MAX) seen.delete(seen.values().next().value);
+    handle(envelope);
+  }
+  for (const refusal of refusals) {
+    settled(refusal.msg_id); // it is answered, and not sent again
+    if (refusal.code === 'REFUSAL_CODE_DUPLICATE') continue; // it had been admitted before
+    console.error(`refused, ${refusal.code} ${refusal.pointer}: ${refusal.reason}; ${refusal.remedy}`);
+  }
+}
+
+function heard(frame) {
+  heardAt = Date.now();
+  if (frame.number > received + 1) {
+    stream.cancel(); // a batch is missing: the next stream brings it
+    return;
+  }
+  if (frame.number && frame.number <= received) return; // it was handled before
+  if (frame.content === 'welcome') {
+    welcomed(frame.welcome, frame.confirmed_number);
+  } else if (frame.content === 'goodbye') {
+    const { reason, detail, move_to, resume_token, reconnect_after } = frame.goodbye;
+    console.log(`the gateway says goodbye: ${reason}, ${detail}`);
+    if (move_to.length) addresses = [...new Set([...move_to, ADDRESS])];
+    if (resume_token) resumeToken = resume_token;
+    reconnectAfter = Number(reconnect_after?.seconds ?? 0) * 1000;
+  } else if (frame.content === 'slow_consumer') {
+    console.error(`too slow: ${frame.slow_consumer.waiting_messages} messages wait`);
+  } else if (!frame.content || frame.content === 'batch') {
+    if (frame.content) {
+      took(frame.batch);
+      received = frame.number;
+      unanswered += 1;
+      const acked_msg_ids = frame.batch.envelopes.map(({ msg_id }) => msg_id);
+      if (acked_msg_ids.length) send({ acked_msg_ids });
+    }
+    flights = flights.filter(({ number }) => number > frame.confirmed_number);
+    if (unanswered >= CONFIRM_AFTER) write({});
+  }
 }
 
 function connect() {
   waiting = null;
-  number = 0;
-  confirmed = 0;
+  reconnectAfter = 0;
+  client = new ExchangeService(addresses[0], grpc.credentials.createInsecure());
   const metadata = new grpc.Metadata();
   metadata.set('authorization', `Bearer ${TOKEN}`);
   stream = client.Exchange(metadata);
   stream.on('data', heard);
   stream.on('error', () => {}); // the status below says what happened
   stream.on('status', ({ code, details }) => {
+    clearInterval(pulse);
+    client.close();
     const final = [grpc.status.UNAUTHENTICATED, grpc.status.PERMISSION_DENIED,
       grpc.status.INVALID_ARGUMENT, grpc.status.ALREADY_EXISTS];
     if (leaving || final.includes(code)) {
       if (!leaving) console.error(details);
-      client.close();
       process.exitCode = leaving ? 0 : 1;
       return;
     }
     failures += 1;
+    if (failures > 1) addresses.push(addresses.shift()); // nobody answered there: the next one
     const longest = Math.min(WAIT_LONGEST_MS, WAIT_FIRST_MS * 2 ** (failures - 1));
-    waiting = setTimeout(connect, Math.random() * longest); // full jitter, so that a crowd spreads
+    // Full jitter, so that a crowd spreads.
+    waiting = setTimeout(connect, reconnectAfter + Math.random() * longest);
   });
-  send({ hello: { capabilities: ['propose'], topics: [TOPIC], user_agent: 'contractor.mjs/0.1' } });
+  const hello = {
+    capabilities: ['propose'],
+    topics: [TOPIC],
+    user_agent: 'contractor.mjs/0.1',
+    resume_token: resumeToken,
+  };
+  write({ hello }); // its number is 0, and it confirms the last batch of the session
 }
 
 process.once('SIGINT', () => {
   leaving = true;
   clearTimeout(waiting);
-  if (waiting) client.close();
-  else stream.end();
+  if (!waiting) stream.end();
 });
 connect();

@@ -2,8 +2,8 @@
 
 It speaks ExchangeService for real, over grpc.aio on a port of its own, and does little
 behind it: it routes by address, knows one contract net (wait for all, the lowest value
-wins), redelivers to a returning agent what was not acknowledged, and forgets everything
-when it stops. What a test wants to see or to spoil is an attribute.
+wins), resumes sessions, redelivers in a new session what was not acknowledged, and forgets
+everything when it stops. What a test wants to see or to spoil is an attribute.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 
-from llmx.v1.envelope_pb2 import Act, Envelope
+from llmx.v1.envelope_pb2 import Act, Envelope, ReceiptRequest
 from llmx.v1.exchange_service_pb2 import (
     ExchangeRequest,
     ExchangeResponse,
@@ -33,6 +33,7 @@ from llmx.v1.exchange_service_pb2_grpc import (
     add_ExchangeServiceServicer_to_server,
 )
 from llmx.v1.negotiation_pb2 import NegotiationOpened
+from llmx.v1.receipt_pb2 import Receipt, ReceiptStage
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 
 ADDRESS = "gateway://tiny"
@@ -42,17 +43,55 @@ REPORTS = (Act.ACT_INFORM, Act.ACT_FAILURE, Act.ACT_CONFIRM)
 
 @dataclass
 class Member:
-    """One agent as the gateway knows it."""
+    """The session of one agent."""
 
     hello: Hello
+    token: str
     frames: asyncio.Queue[ExchangeResponse | None] = field(default_factory=asyncio.Queue)
+    """What waits for the stream; None ends it."""
     unacked: dict[tuple[str, str], Envelope] = field(default_factory=dict)
+    waiting: deque[Envelope] = field(default_factory=deque)
+    """Messages beyond the window."""
+    kept: deque[ExchangeResponse] = field(default_factory=deque)
+    """Batches that the agent has not confirmed."""
     number: int = 0
+    handled: int = 0
+    beats: int = 0
+    """Frames without content that came."""
+    confirmed: int = 0
+    """What the agent has confirmed."""
+    repeats: int = 0
+    """Batches that came though they had been handled."""
+    is_deaf: bool = False
+    """What the agent sends is lost on its way."""
+    is_unheard: bool = False
+    """What is told to the agent is lost on its way."""
+    is_broken: bool = False
+    """The stream ends without a word."""
 
     def tell(self, confirmed: int, **content: Any) -> None:
-        self.number += 1
-        frame = ExchangeResponse(number=self.number, confirmed_number=confirmed, **content)
-        self.frames.put_nowait(frame)
+        """Send a frame; a batch is numbered and kept."""
+        frame = ExchangeResponse(confirmed_number=confirmed, **content)
+        if frame.HasField("batch"):
+            self.number += 1
+            frame.number = self.number
+            self.kept.append(frame)
+        if not self.is_unheard:
+            self.frames.put_nowait(frame)
+
+    def confirm(self, number: int) -> None:
+        self.confirmed = max(self.confirmed, number)
+        while self.kept and self.kept[0].number <= number:
+            self.kept.popleft()
+
+    def resume(self, hello: Hello, received: int) -> list[ExchangeResponse]:
+        """Go on with another stream; returns what is to be told on it again."""
+        self.confirm(received)
+        lost = list(self.kept)
+        self.kept.clear()
+        self.hello, self.number, self.frames = hello, received, asyncio.Queue()
+        self.is_deaf = self.is_unheard = self.is_broken = False
+        return lost
 
 
 @dataclass
@@ -81,6 +120,9 @@ class TinyGateway(ExchangeServiceServicer):
         self.envelopes_per_frame: list[int] = []
         self.judge: Callable[[Envelope], Refusal | None] = lambda envelope: None
         self.refuse_stream: grpc.StatusCode | None = None
+        self.resumes = True
+        self.heartbeat = 0.0
+        self.hellos: list[ExchangeRequest] = []
         self.admits: Callable[[str], bool] = lambda agent: True
         self.copies = 1
         self.is_mute = False
@@ -106,8 +148,14 @@ class TinyGateway(ExchangeServiceServicer):
         async with asyncio.timeout(5), self._changed:
             await self._changed.wait_for(holds)
 
-    def say_goodbye(self, agent: str, reason: str) -> None:
-        self.members[agent].tell(0, goodbye=Goodbye(reason=reason, detail=f"{reason}, says tiny"))
+    def say_goodbye(self, agent: str, reason: str, **more: Any) -> None:
+        goodbye = Goodbye(reason=reason, detail=f"{reason}, says tiny", **more)
+        self.members[agent].tell(0, goodbye=goodbye)
+        self.members[agent].frames.put_nowait(None)
+
+    def cut(self, agent: str) -> None:
+        """Break the stream of an agent."""
+        self.members[agent].is_broken = True
         self.members[agent].frames.put_nowait(None)
 
     async def Exchange(
@@ -118,45 +166,89 @@ class TinyGateway(ExchangeServiceServicer):
         if self.refuse_stream is not None:
             await context.abort(self.refuse_stream, "not today")
         await context.send_initial_metadata(())
-        hello = (await anext(aiter(requests))).hello
-        await self.until(lambda: self.admits(hello.agent_id))
-        member = Member(hello)
-        if (old := self.members.get(hello.agent_id)) is not None:
-            member.unacked = old.unacked
-        self.members[hello.agent_id] = member
-        welcome = Welcome(gateway_id="tiny", agent_id=hello.agent_id, tenant="test")
-        welcome.now.GetCurrentTime()
-        if self.token_life is not None:
-            welcome.token_expires_at.FromNanoseconds(self._expiry())
-        member.tell(1, welcome=welcome)
-        if member.unacked:
-            member.tell(1, batch=ResponseBatch(envelopes=member.unacked.values()))
+        first = await anext(aiter(requests))
+        self.hellos.append(first)
+        await self.until(lambda: self.admits(first.hello.agent_id))
+        member = self._begin(first)
+        frames = member.frames
         await self._notify()
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(self._read(requests, member))
-            while (frame := await member.frames.get()) is not None:
+            while (frame := await frames.get()) is not None:
                 yield frame
             reading.cancel()
+        if member.is_broken:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+
+    def _begin(self, first: ExchangeRequest) -> Member:
+        hello = first.hello
+        member = self.members.get(hello.agent_id)
+        resumed = self.resumes and member is not None and member.token == hello.resume_token
+        again: list[ResponseBatch] = []
+        if member is not None and resumed:
+            again = [frame.batch for frame in member.resume(hello, first.confirmed_number)]
+        else:
+            old, member = member, Member(hello, f"tiny-{len(self.hellos)}")
+            if old is not None:
+                member.unacked = old.unacked
+                again = [ResponseBatch(envelopes=old.unacked.values())] if old.unacked else []
+            self.members[hello.agent_id] = member
+        welcome = Welcome(gateway_id="tiny", agent_id=hello.agent_id, tenant="test")
+        welcome.now.GetCurrentTime()
+        welcome.resumed, welcome.resume_token = resumed, member.token
+        welcome.heartbeat.FromNanoseconds(int(self.heartbeat * 1e9))
+        if self.token_life is not None:
+            welcome.token_expires_at.FromNanoseconds(self._expiry())
+        member.tell(member.handled, welcome=welcome)
+        for batch in again:
+            member.tell(member.handled, batch=batch)
+        return member
 
     async def _read(self, requests: AsyncIterator[ExchangeRequest], member: Member) -> None:
+        frames = member.frames  # of this stream: a later one has others
         async for request in requests:
-            if request.HasField("renew_token"):
-                self.tokens.append(request.renew_token.token)
-                renewed = TokenRenewed()
-                renewed.token_expires_at.FromNanoseconds(time.time_ns() + 3600 * 10**9)
-                member.tell(request.number, token_renewed=renewed)
-            for msg_id in request.batch.acked_msg_ids:
-                self.acked[msg_id] += 1
-                for key in [key for key in member.unacked if key[0] == msg_id]:
-                    del member.unacked[key]
-            answer = ResponseBatch()
-            self.envelopes_per_frame.append(len(request.batch.envelopes))
-            for envelope in request.batch.envelopes:
-                self._admit(envelope, answer)
-            if request.batch.envelopes and not self.is_mute:
-                member.tell(request.number, batch=answer)
-            await self._notify()
-        member.frames.put_nowait(None)
+            if frames is not member.frames:
+                break
+            if not member.is_deaf:
+                self._take(request, member)
+                await self._notify()
+        frames.put_nowait(None)
+
+    def _take(self, request: ExchangeRequest, member: Member) -> None:
+        member.confirm(request.confirmed_number)
+        if request.HasField("renew_token"):
+            self.tokens.append(request.renew_token.token)
+            renewed = TokenRenewed()
+            renewed.token_expires_at.FromNanoseconds(time.time_ns() + 3600 * 10**9)
+            member.tell(member.handled, token_renewed=renewed)
+            return
+        member.beats += not request.HasField("batch")
+        if request.number <= member.handled:
+            member.repeats += request.number > 0
+            return
+        assert request.number == member.handled + 1, "a client leaves no gap"
+        member.handled = request.number
+        for msg_id in request.batch.acked_msg_ids:
+            self._acknowledge(msg_id, member)
+        answer = ResponseBatch()
+        self.envelopes_per_frame.append(len(request.batch.envelopes))
+        for envelope in request.batch.envelopes:
+            self._admit(envelope, answer)
+        if not self.is_mute:
+            said = {"batch": answer} if answer.ByteSize() else {}
+            member.tell(member.handled, **said)
+
+    def _acknowledge(self, msg_id: str, member: Member) -> None:
+        self.acked[msg_id] += 1
+        for key in [key for key in member.unacked if key[0] == msg_id]:
+            envelope = member.unacked.pop(key)
+            sender = self.members.get(envelope.sender)
+            if sender and envelope.receipt == ReceiptRequest.RECEIPT_REQUEST_DELIVERED:
+                stage = ReceiptStage.RECEIPT_STAGE_DELIVERED
+                receipt = Receipt(msg_id=msg_id, stage=stage, recipient=member.hello.agent_id)
+                sender.tell(0, batch=ResponseBatch(receipts=[receipt]))
+            if member.waiting:
+                self.deliver(member.hello.agent_id, member.waiting.popleft())
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -199,6 +291,10 @@ class TinyGateway(ExchangeServiceServicer):
 
     def deliver(self, agent: str, envelope: Envelope) -> None:
         member = self.members[agent]
+        window = member.hello.window_messages
+        if window and len(member.unacked) >= window:
+            member.waiting.append(envelope)
+            return
         member.unacked[envelope.msg_id, envelope.negotiation_id] = envelope
         member.tell(0, batch=ResponseBatch(envelopes=[envelope] * self.copies))
 

@@ -67,9 +67,11 @@ class ExchangeServiceServicer:
         confirmed_number, the last batch received. When the Welcome says `resumed`, its
         confirmed_number is the last batch that the gateway handled. Both sides go on counting from
         there, and send again what was in later batches, divided anew if they like; nothing else
-        is repeated. Otherwise (the grace is over, or it is another gateway) a new session begins at
-        1: the agent sends again what was not confirmed, the msg_id makes that harmless, and the
-        gateway sends what waits in the mailbox.
+        is repeated. Refusals of what it handled may still come, so it is the next batch or frame
+        without content that confirms; an agent with nothing to send asks for one by an empty batch.
+        Otherwise (the grace is over, or it is another gateway) a new session begins at 1: the agent
+        sends again what was not confirmed, the msg_id makes that harmless, and the gateway sends
+        what waits in the mailbox.
 
         A message stays owed until its msg_id is acknowledged. At most `window_messages` are on
         their way unacknowledged; acknowledging gives the gateway credit for more. Frames are not

@@ -68,6 +68,17 @@ async def test_a_call_without_a_time_gets_one_and_keeps_its_policy(agent: AgentM
     assert "reply_within" not in llmx.Message(dated).body
 
 
+def test_a_window_is_a_number_of_messages() -> None:
+    with pytest.raises(ValueError, match="window_messages=-1: must be 0 or more"):
+        llmx.Agent("agent://bob", window_messages=-1)
+
+
+async def test_a_durable_negotiation_says_so_in_its_call(agent: AgentMaker) -> None:
+    alice = agent("alice", "127.0.0.1:1")
+    assert alice.negotiate(CFP, to="agent://b", durable=True).call.durable
+    assert not alice.negotiate(CFP, to="agent://b").call.durable
+
+
 async def test_a_message_that_could_not_be_delivered_is_told(agent: AgentMaker):
     async with TinyGateway() as gateway:
         heard: list[str] = []

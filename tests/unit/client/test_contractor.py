@@ -310,4 +310,4 @@ async def test_nothing_is_kept_of_a_negotiation_that_is_over(agent: AgentMaker):
             await alice.call(GPU, to="topic://gpu")
             await over.wait()
             assert len(bob._contractor) == 0
-            assert not alice._negotiations
+            assert not alice._reception._negotiations

@@ -146,3 +146,12 @@ async def test_a_control_service_that_is_not_there_is_unreachable():
     with pytest.raises(llmx.Unreachable):
         await client.list_agents()
     await client.close()
+
+
+async def test_after_a_move_the_other_gateway_is_asked() -> None:
+    one, two = TinyControl(), TinyControl()
+    async with control(one) as client, control(two) as other:
+        await client.subscribe("here")
+        client.move(other._gateway)
+        await client.subscribe("there")
+    assert (one.topics, two.topics) == (["here"], ["there"])

@@ -184,3 +184,59 @@ async def test_cancelling_ends_the_work_that_runs():
         await begun.wait()
         dispatch.cancel()
     assert not dispatch.put("a", endless)
+
+
+async def test_whoever_watches_hears_when_all_work_of_a_message_has_ended() -> None:
+    heard: list[str] = []
+    gate, quick = asyncio.Event(), asyncio.Event()
+    quick.set()
+    dispatch = Dispatch(running_max=4, waiting_max=8)
+
+    def take() -> bool:
+        slow = dispatch.put("a", noting([], "slow", gate))
+        return slow and dispatch.put("b", noting([], "quick", quick))
+
+    async with asyncio.TaskGroup() as tasks:
+        dispatch.start(tasks)
+        assert dispatch.watched(take, lambda: heard.append("done"))
+        after_quick = asyncio.Event()
+
+        async def finish() -> None:
+            after_quick.set()
+
+        assert dispatch.put("b", finish)
+        await after_quick.wait()
+        assert not heard, "the slow one has not ended"
+        gate.set()
+        await dispatch.idle()
+    assert heard == ["done"]
+
+
+async def test_a_message_that_makes_no_work_is_done_at_once_and_one_without_room_never() -> None:
+    heard: list[str] = []
+    dispatch = Dispatch(running_max=4, waiting_max=8)
+    assert dispatch.watched(lambda: True, lambda: heard.append("taken"))
+    assert not dispatch.watched(lambda: False, lambda: heard.append("not taken"))
+    assert heard == ["taken"]
+
+
+async def test_work_that_was_cancelled_with_the_agent_is_not_done_and_failed_work_is() -> None:
+    heard: list[str] = []
+    begun = asyncio.Event()
+
+    async def broken() -> None:
+        raise RuntimeError("oops")
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    dispatch = Dispatch(running_max=4, waiting_max=8)
+    async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+        dispatch.start(tasks)
+        dispatch.watched(lambda: dispatch.put("a", broken), lambda: heard.append("failed"))
+        dispatch.watched(lambda: dispatch.put("b", endless), lambda: heard.append("cancelled"))
+        dispatch.watched(lambda: dispatch.put("b", endless), lambda: heard.append("left"))
+        await begun.wait()
+        dispatch.cancel()
+    assert heard == ["failed"]

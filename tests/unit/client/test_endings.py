@@ -38,3 +38,16 @@ def test_an_expired_token_is_replaced_at_once_if_that_is_possible(ending: Ending
 def test_a_fresh_token_that_is_not_taken_is_final():
     ending = Ending(grpc.StatusCode.UNAUTHENTICATED, "wrong key", welcomed=False)
     assert isinstance(after(ending, can_renew=True), Unauthenticated)
+
+
+def test_the_waits_begin_anew_after_a_good_stream_and_grow_after_a_fault_of_ours() -> None:
+    assert Ending(UNAVAILABLE, "", True, "stopping").was_good
+    assert Ending(UNAVAILABLE, "", True, "silent").was_good
+    assert not Ending(UNAVAILABLE, "", False).was_good
+    for reason in ("slow_consumer", "out_of_order"):
+        assert not Ending(OK, "", True, reason).was_good
+
+
+@pytest.mark.parametrize("reason", ["silent", "aged", "slow_consumer", "out_of_order"])
+def test_a_session_that_can_be_resumed_is(reason: str) -> None:
+    assert after(Ending(OK, "", True, reason), can_renew=False) == Reconnect(None)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from llmx.messages import NEGOTIATION_SCHEMA, Drafts, Message
-from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
+from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService, ReceiptRequest
 
 
 def test_an_envelope_gets_id_time_schema_and_act_by_itself():
@@ -38,6 +38,18 @@ def test_ttl_and_quality_of_service_travel_in_the_envelope():
     assert envelope.scope.consent == "opt-in"
     assert envelope.quality_of_service == QualityOfService.QUALITY_OF_SERVICE_ONCE
     assert list(envelope.recipients) == ["agent://b", "topic://t"]
+
+
+def test_durability_and_receipts_travel_in_the_envelope() -> None:
+    drafts = Drafts("agent://a")
+    envelope = drafts.write(Act.ACT_MESSAGE, {}, "agent://b", durable=True, receipt="delivered")
+    assert envelope.durable
+    assert envelope.receipt == ReceiptRequest.RECEIPT_REQUEST_DELIVERED
+    plain = drafts.write(Act.ACT_MESSAGE, {}, "agent://b")
+    assert not plain.durable
+    assert plain.receipt == ReceiptRequest.RECEIPT_REQUEST_UNSPECIFIED
+    with pytest.raises(ValueError, match="admitted, delivered"):
+        drafts.write(Act.ACT_MESSAGE, {}, receipt="read")
 
 
 def test_what_json_does_not_know_is_the_authors_mistake():

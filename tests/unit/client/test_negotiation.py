@@ -243,3 +243,45 @@ async def test_a_report_that_looks_like_an_outcome_is_a_report(agent: AgentMaker
     assert [(report.agent, report.succeeded, report.result) for report in reports] == [
         ("agent://bob", True, "L-17")
     ]
+
+
+async def test_an_initiator_hears_who_thinks_and_for_how_long_it_is_waited_for(agent: AgentMaker):
+    async def think(call: llmx.Call) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        TinyGateway() as gateway,
+        agent("mute", gateway.address, topics=["gpu"]) as mute,
+        agent("alice", gateway.address) as alice,
+    ):
+        mute.on_cfp(think)
+        n = await alice.negotiate(GPU, to="topic://gpu").__aenter__()
+        thought = Envelope(
+            msg_id="hm",
+            sender=mute.agent_id,
+            act=Act.ACT_THINKING,
+            negotiation_id=n.negotiation_id,
+            payload=b'{"seconds": 20}',
+        )
+        thought.turn.answer_in.FromSeconds(19)
+        gateway.deliver("agent://alice", thought)
+        while not isinstance(event := await anext(n), llmx.Thought):
+            pass
+    assert (event.agent, event.seconds) == ("agent://mute", 20)
+    assert event.turn is not None and event.turn.answer_in == 19
+
+
+async def test_an_initiator_that_decides_asks_for_more_time(agent: AgentMaker):
+    async with (
+        TinyGateway() as gateway,
+        bidder(agent, "bob", gateway, 40),
+        agent("alice", gateway.address) as alice,
+        alice.negotiate({**GPU, "decider": "initiator"}, to="topic://gpu") as n,
+    ):
+        async for event in n:
+            if isinstance(event, llmx.Ranked):
+                await n.thinking(45)
+                await n.accept(event.offers[0])
+    (asked,) = [one for one in gateway.received if one.act == Act.ACT_THINKING]
+    assert (asked.sender, asked.negotiation_id) == ("agent://alice", n.negotiation_id)
+    assert json.loads(asked.payload)["seconds"] == 45

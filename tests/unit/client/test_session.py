@@ -95,7 +95,7 @@ async def test_sending_waits_when_too_much_is_unconfirmed(agent: AgentMaker):
                 assert not sends[2].done()
                 gateway.is_mute = False
                 # Confirming the frame that is in flight makes room for the third.
-                gateway.members["agent://alice"].tell(2, batch={})
+                gateway.members["agent://alice"].tell(1)
                 await gateway.until(lambda: len(gateway.received) == 3)
             assert all(send.done() for send in sends)
 
@@ -124,6 +124,7 @@ async def test_nothing_is_lost_or_repeated_when_the_gateway_restarts(agent: Agen
 
 async def test_a_repeat_that_the_gateway_knows_counts_as_admitted(agent: AgentMaker):
     async with TinyGateway() as gateway:
+        gateway.resumes = False
         async with agent("alice", gateway.address) as alice, asyncio.TaskGroup() as tasks:
             gateway.is_mute = True
             send = tasks.create_task(alice.send("agent://x", "hi"))
@@ -134,8 +135,9 @@ async def test_a_repeat_that_the_gateway_knows_counts_as_admitted(agent: AgentMa
         assert [envelope.msg_id for envelope in gateway.received] == [send.result()] * 2
 
 
-async def test_unacknowledged_messages_come_again_after_a_reconnect(agent: AgentMaker):
+async def test_unacknowledged_messages_come_again_in_a_new_session(agent: AgentMaker):
     async with TinyGateway() as gateway:
+        gateway.resumes = False
         bob = agent("bob", gateway.address)
         listener = Listener(bob, 1)
         async with bob, agent("alice", gateway.address) as alice:
@@ -201,3 +203,41 @@ async def test_closing_sends_what_is_queued(agent: AgentMaker):
         assert len(gateway.received) == 1
         with pytest.raises(llmx.SessionClosed):
             await alice.send("agent://x", "too late")
+
+
+def early(code: RefusalCode, seconds: float) -> Refusal:
+    refusal = Refusal(code=code, reason="too early")
+    refusal.retry_after.FromNanoseconds(int(seconds * 1e9))
+    return refusal
+
+
+@pytest.mark.parametrize(
+    "code", [RefusalCode.REFUSAL_CODE_RATE_EXCEEDED, RefusalCode.REFUSAL_CODE_QUOTA_EXCEEDED]
+)
+async def test_a_message_that_came_too_early_is_sent_once_more_under_its_id(
+    agent: AgentMaker, code: RefusalCode
+):
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        refusals = [early(code, 0.01)]
+        gateway.judge = lambda envelope: refusals.pop() if refusals else None
+        msg_id = await alice.send("agent://nobody", "hi")
+        assert [envelope.msg_id for envelope in gateway.received] == [msg_id, msg_id]
+
+
+async def test_a_message_that_is_too_early_twice_raises(agent: AgentMaker):
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        code = RefusalCode.REFUSAL_CODE_RATE_EXCEEDED
+        gateway.judge = lambda envelope: early(code, 0.01)
+        with pytest.raises(llmx.Refused):
+            await alice.send("agent://nobody", "hi")
+        assert len(gateway.received) == 2
+
+
+async def test_a_long_wait_is_left_to_the_author(agent: AgentMaker):
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        code = RefusalCode.REFUSAL_CODE_QUOTA_EXCEEDED
+        gateway.judge = lambda envelope: early(code, 100.0)
+        with pytest.raises(llmx.Refused) as refused:
+            await alice.send("agent://nobody", "hi")
+        assert refused.value.retry_after == 100.0
+        assert len(gateway.received) == 1
