@@ -57,6 +57,7 @@ class Absences:
         self._roster = roster
         self._store = store
         self._returned: dict[str, Member] = {}
+        self._without_room: dict[str, Member] = {}
         self._wake = asyncio.Event()
         members.make_room = self.make_room
         router.on_room = self.refill_soon
@@ -92,11 +93,17 @@ class Absences:
                 await self.refill(member)
 
     async def refill(self, member: Member) -> None:
-        """Move the next batch from the mailbox to the outbox, as far as there is room."""
+        """Move the next batch from the mailbox to the outbox, as far as there is room.
+
+        Where there is none it is tried again when the agent acknowledges, and at every upkeep.
+        """
         outbox, key = member.outbox, member.key
         room = min(REFILL_MESSAGES_MAX, max(1, outbox.messages_max // REFILL_SHARE))
-        if member.stream is None or len(outbox) >= room:
-            return  # it is asked again when the agent acknowledges, or comes back
+        if member.stream is None:
+            return  # it is asked again when the agent comes back
+        if len(outbox) >= room:
+            self._without_room[key] = member  # what is sent at most once is never acknowledged
+            return
         parcels = await self._mailbox.take(key, room - len(outbox), REFILL_BYTES_MAX)
         if member.is_away:  # it left while the disk was read
             self._mailbox.put_back(key, parcels)
@@ -105,7 +112,9 @@ class Absences:
         rest = self._fill(member, parcels)
         self._mailbox.put_back(key, rest)
         member.is_boxed = self._mailbox.index.waiting(key) > 0
-        if not rest:
+        if rest:
+            self._without_room[key] = member
+        else:
             self.refill_soon(member)
 
     def _fill(self, member: Member, parcels: list[Parcel]) -> list[Parcel]:
@@ -126,6 +135,9 @@ class Absences:
         self._mailbox.save()
         if self._roster is not None:
             self._roster.flush()
+        waiting, self._without_room = self._without_room, {}
+        for member in waiting.values():
+            self.refill_soon(member)
         for member in self._members.absent_before(now - self._keep_seconds):
             self.forget(member)
 

@@ -114,6 +114,9 @@ class Admission:
         if opened is None and quality == QUALITY_OF_SERVICE_ONCE:
             opened = self._once.find(key)
         if opened is not None:
+            if member.owed:
+                # To its sender DUPLICATE means admitted, and the disk may yet refuse the first copy.
+                return member.when_settled(lambda: self.admit(sender, raw))
             return self._refuse_duplicate(member, msg_id, opened)
         parcel = Parcel(
             msg_id,
@@ -191,7 +194,9 @@ class Admission:
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
     ) -> Waiting | None:
         if member.owed and not envelope.durable:
-            return self._enter_after_owed(member, envelope, key, cause, now)
+            return member.when_settled(
+                lambda: self._enter_message(member, envelope, key, cause, now)
+            )
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
         if isinstance(audience, Fault):
             return self._refuse(member, envelope.msg_id, audience)
@@ -213,13 +218,6 @@ class Admission:
             self._router.tell_failure(member.tenant, parcel, agent_id, reason)
         return None
 
-    async def _enter_after_owed(
-        self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
-    ) -> None:
-        """Route a message behind a durable one of the same sender, which waits for the disk."""
-        await member.settled()
-        self._enter_message(member, envelope, key, cause, now)
-
     def _enter_durably(
         self,
         member: Member,
@@ -236,6 +234,8 @@ class Admission:
             fault = NO_STORE if durability is None else STORE_FAILS
             return self._refuse(member, parcel.msg_id, fault)
 
+        stream = member.stream
+
         def hear(written: bool) -> None:
             if written:
                 self._metrics.admitted += 1
@@ -244,7 +244,8 @@ class Admission:
             else:
                 member.receipts_due = [one for one in member.receipts_due if one != parcel.msg_id]
                 self._once.forget(key)
-                self._refuse(member, parcel.msg_id, STORE_FAILS)
+                if member.stream is stream:  # else its batch comes again, and it is judged anew
+                    self._refuse(member, parcel.msg_id, STORE_FAILS)
 
         letters = [
             (other, self._for(other, topic, parcel, cause, now))

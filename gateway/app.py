@@ -182,7 +182,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         durability: Durability | None = None
         if store is not None and roster is not None:
             assert isinstance(negotiations, DurableNegotiations), "it is made for the store"
-            durability = Durability(store, mailbox, members, router, limits.duplicates_seconds, now)
+            remember_seconds = max(limits.duplicates_seconds, limits.once_seconds)
+            durability = Durability(
+                store, mailbox, members, router, remember_seconds, limits.duplicates_ids_max, now
+            )
             negotiations.durability = admission.durability = durability
             router.tell_durably = durability.tell
             members.changed = roster.note

@@ -55,6 +55,9 @@ def gateway(
         str | None, typer.Option(help="Prometheus port; 0 takes a free one, none is off.")
     ] = None,
     gateway_id: Annotated[str | None, typer.Option("--id", help="Name of the gateway.")] = None,
+    mailbox_file: Annotated[
+        Path | None, typer.Option(help="SQLite file for what waits and what is durable.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     assign: Annotated[
         list[str] | None,
@@ -75,6 +78,7 @@ def gateway(
         "server.port": port,
         "server.metrics_port": metrics_port,
         "server.gateway_id": gateway_id,
+        "mailbox.file": mailbox_file,
         "log.level": log_level,
     }
     overrides: dict[str, Any] = {name: value for name, value in named.items() if value is not None}

@@ -16,6 +16,7 @@ it is settled.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -32,8 +33,14 @@ from policy.events import Event
 from policy.states import State
 
 REMEMBER = "INSERT OR REPLACE INTO admitted (key, opened, at) VALUES (?, ?, ?)"
-PURGE = "DELETE FROM admitted WHERE at < ?"
-PURGE_SECONDS = 60.0
+PURGE = (
+    "DELETE FROM admitted WHERE key IN "
+    "(SELECT key FROM admitted WHERE at < ? ORDER BY at LIMIT 20000)"
+)
+"""Not all at once: whoever sends durable messages waits for it."""
+PURGE_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+"""How often journals without a negotiation are looked for."""
 
 NO_STORE = Fault(
     "STORE_UNAVAILABLE",
@@ -118,15 +125,24 @@ class Durability:
         members: Members,
         router: Router,
         remember_seconds: float,
+        remember_ids_max: int,
         now: Clock,
     ) -> None:
-        """Write to `store`; ids are known again for `remember_seconds` after a restart."""
+        """Write to `store`; ids are known again for `remember_seconds` after a restart.
+
+        Of more than `remember_ids_max` the oldest are not.
+        """
         self._store = store
         self._mailbox = mailbox
         self._members = members
         self._router = router
         self._remember_seconds = remember_seconds
         self._now = now
+        self._ids_max = remember_ids_max
+        self._ids: deque[tuple[float, int]] = deque()  # how many were written, by when
+        self._ids_count = self._ids_lately = 0
+        self._started = now()
+        self._sweep_at = 0.0
         self.journal = Journal()
 
     @property
@@ -163,6 +179,7 @@ class Durability:
         if len(missed) == len(letters):
             return missed
         self._members.duplicates.remember(key, "", now)
+        self._ids_lately += 1
         owed = self.owe(sender)
 
         def hear(written: bool) -> None:
@@ -228,6 +245,7 @@ class Durability:
             call = opening.call
             key = f"{opening.tenant}|{call.initiator}|{call.msg_id}"
             statements.append((REMEMBER, (key, negotiation_id, at)))
+            self._ids_lately += 1
         elif event is not None and not isinstance(event, Call) and self.concerns(negotiation_id):
             statements += self.journal.note(negotiation_id, at, event, state)
 
@@ -240,8 +258,6 @@ class Durability:
 
     async def purge(self, is_known: Callable[[str], bool]) -> None:
         """Forget what is old every now and then, until cancelled."""
-        # Ids of before the restart are known for as long as those of after it.
-        await asyncio.sleep(self._remember_seconds)
         while True:
             self.forget_old(self._now(), is_known)
             await asyncio.sleep(PURGE_SECONDS)
@@ -250,11 +266,27 @@ class Durability:
         """Forget ids that are old, and journals of negotiations that the tables pushed out."""
         if not self.is_available:
             return
-        statements: list[Statement] = [(PURGE, (now - self._remember_seconds,))]
-        for negotiation_id in self.journal.negotiation_ids:
-            if not is_known(negotiation_id):
-                statements += self.journal.forget(negotiation_id)
+        statements: list[Statement] = [(PURGE, (self._remembered_since(now),))]
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_SECONDS
+            for negotiation_id in self.journal.negotiation_ids:
+                if not is_known(negotiation_id):
+                    statements += self.journal.forget(negotiation_id)
         self._store.write(statements, keep=False)
+
+    def _remembered_since(self, now: float) -> float:
+        """Return from when on ids are kept, so that they are neither too old nor too many."""
+        self._ids.append((now, self._ids_lately))
+        self._ids_count += self._ids_lately
+        self._ids_lately = 0
+        # Ids of before the start are known for as long as those of just after it.
+        is_early = now < self._started + self._remember_seconds
+        since = 0.0 if is_early else now - self._remember_seconds
+        while self._ids and (self._ids[0][0] <= since or self._ids_count > self._ids_max):
+            at, count = self._ids.popleft()
+            self._ids_count -= count
+            since = max(since, at)
+        return since
 
 
 def _end(tape: Tape, *, written: bool) -> None:

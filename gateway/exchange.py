@@ -42,7 +42,7 @@ log = structlog.get_logger("llmx.exchange")
 
 HELLO_SECONDS_MAX = 10.0
 HELLO_BYTES_MAX = 256 * 1024
-CONFIRM_SECONDS = 0.02
+CONFIRM_SECONDS = 0.005
 """How long a confirmation may wait for a frame to ride on."""
 UPKEEP_SECONDS = 0.25
 """How often repeats, expiries, tokens and absences are looked at."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Protocol
@@ -119,6 +119,13 @@ class Member:
         while self.owed:
             await self.owed[0].wait()
             self.owed = [owed for owed in self.owed if not owed.is_set()]
+
+    async def when_settled(self, step: Callable[[], Awaitable[None] | None]) -> None:
+        """Do the next step, and await what it waits for, when nothing is owed."""
+        await self.settled()
+        waiting = step()
+        if waiting is not None:
+            await waiting
 
     def allows(self, sender: str, topic: str | None, now: float) -> bool:
         """Tell whether the member consents to hear from `sender`.

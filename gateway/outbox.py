@@ -233,10 +233,14 @@ class Outbox:
     def resume(self, lost: Container[str] | None = None) -> None:
         """Make what a broken stream carried due again, in its old order.
 
-        That is `lost`, the msg_ids of what did not arrive, or everything when nobody knows.
+        That is `lost`, the msg_ids of what did not arrive, or everything when nobody knows. What
+        was due again already, and went with no stream yet, stays due.
         """
+        due = {parcel.msg_id for parcel in self._again}
         self._again = [
-            parcel for parcel in self._sent.values() if lost is None or parcel.msg_id in lost
+            parcel
+            for parcel in self._sent.values()
+            if lost is None or parcel.msg_id in lost or parcel.msg_id in due
         ]
         self._wait = self._retry_first
         self._retry_at = NEVER

@@ -66,5 +66,6 @@ async def _restore_ids(store: Store, members: Members, now: float) -> None:
         for key, opened in rows:
             last = key
             members.duplicates.remember(key, opened, now)
+            members.once.remember(key, opened, now)
         if len(rows) < ROWS_MAX:
             return

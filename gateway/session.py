@@ -271,7 +271,8 @@ class Session:
         if settling is not None:
             await settling
         link.handled = number
-        self._to_confirm.add(self)
+        if batch.envelopes or not batch.acked_msg_ids:
+            self._to_confirm.add(self)  # acknowledgements alone can wait for the next frame
         return True
 
     async def _admit(self, envelopes: Sequence[bytes]) -> None:

@@ -67,12 +67,17 @@ def open_store_file(
     Raises SettingsError when the file cannot be ours: it is another program's, a later
     version's, damaged, in use by another gateway, or in a place where nothing can be written.
     """
+    remedy = "name a file that this user may write, in a directory that exists"
     try:
+        if not path.exists():
+            path.touch(mode=0o600)  # what agents tell each other is for this user's eyes
         connection = sqlite3.connect(
             path, timeout=lock_seconds, isolation_level=None, check_same_thread=False
         )
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error), remedy) from error
     except sqlite3.Error as error:
-        raise _unusable(path, str(error), "name a file in a directory that exists") from error
+        raise _unusable(path, str(error), remedy) from error
     try:
         _prepare(connection, path, fsync=fsync)
     except sqlite3.DatabaseError as error:

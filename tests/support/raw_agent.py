@@ -282,7 +282,8 @@ class RawAgent:
         return [refusal for refusal in self.refusals if refusal.msg_id == msg_id]
 
     async def confirmation(self) -> None:
-        """Wait until the gateway has handled every frame so far."""
+        """Wait until the gateway has handled every batch so far; an empty one asks for that."""
+        await self.write(batch=RequestBatch())
         while self.confirmed < self.number:
             await self.read()
 

@@ -61,7 +61,8 @@ class ExchangeServiceServicer:
         every envelope in it; it keeps its own answers (refusals, opened, receipts) until the agent
         confirms the batch they came in. A batch that was handled before is ignored; one that leaves
         a gap ends the stream. A frame without content only confirms, or shows that its sender is
-        alive. An agent that has received 16 batches and sent nothing since sends one.
+        alive. An agent that has received 16 batches and sent nothing since sends one. A gateway
+        confirms messages within milliseconds, and acknowledgements alone with whatever it sends next.
 
         To resume, the Hello bears the resume_token of the last Welcome and, as its
         confirmed_number, the last batch received. When the Welcome says `resumed`, its

@@ -223,6 +223,21 @@ def test_what_is_sent_at_most_once_needs_no_disk(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_of_too_many_ids_the_oldest_are_forgotten(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with kept(tmp_path / "s.db") as parts:
+            alice, _ = parts.join("alice"), parts.join("bob")
+            for second in range(3):
+                parts.now += 1
+                await parts.send(alice, *(letter(f"m{second}{number}") for number in range(3)))
+                parts.durability.forget_old(parts.now + 0.5, parts.negotiations.is_known)
+            await parts.settled()
+            found = await parts.store.read("SELECT key FROM admitted ORDER BY key")
+            assert [key[-3:] for (key,) in found] == ["m20", "m21", "m22"]
+
+    asyncio.run(scene())
+
+
 def test_old_ids_are_forgotten_again_and_again(tmp_path: Path) -> None:
     async def scene() -> None:
         async with kept(tmp_path / "s.db") as parts:

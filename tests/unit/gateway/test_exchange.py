@@ -314,7 +314,7 @@ async def test_confirmations_and_upkeep_come_by_themselves(
         endless = (served.exchange.confirm(), served.exchange.look_after())
         serving = [tasks.create_task(one) for one in endless]
         async with served.open("bob") as bob:
-            bob.send(batch={"acked_msg_ids": ["x"]})
+            bob.send(batch={})
             assert (await bob.heard()).confirmed_number == 1
             served.now += 600
             assert (await bob.heard()).goodbye.reason == "token_expired"

@@ -117,7 +117,7 @@ class IndexUnderChance(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, msg_id=IDS)
     def settle(self, owner: str, msg_id: str) -> None:
-        (found,) = [one for one in self.box(owner) if one.parcel.msg_id == msg_id] or [None]
+        found = next((one for one in self.box(owner) if one.parcel.msg_id == msg_id), None)
         assert self.index.find(owner, msg_id) is found
         assert self.index.remove(owner, msg_id) is found
         for boxes in (self.taken, self.waiting):

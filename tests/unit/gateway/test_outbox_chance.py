@@ -168,7 +168,9 @@ class OutboxUnderChance(RuleBasedStateMachine):
     @rule(lost=st.none() | st.sets(IDS, max_size=3))
     def resume(self, lost: set[str] | None) -> None:
         self.outbox.resume(lost)
-        self.again = [one for one in self.sent if lost is None or one.msg_id in lost]
+        self.again = [
+            one for one in self.sent if lost is None or one.msg_id in lost or one in self.again
+        ]
         self.wait, self.repeat_at = FIRST, None
 
     def gone(self, parcels: list[Parcel]) -> None:

@@ -90,3 +90,15 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "directory" in problem(tmp_path / "nowhere" / "store.db")
+    assert "directory" in problem(tmp_path)
+
+
+def test_nobody_else_may_read_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = open_store_file(path)
+    connection.execute("INSERT INTO members VALUES ('k', x'01')")
+    assert {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {
+        "store.db": 0o600,
+        "store.db-wal": 0o600,
+    }
+    connection.close()
