@@ -134,6 +134,7 @@ class Session:
         self._renewed: bytes | None = None
         self._warning: bytes | None = None
         self._is_alive_due = False
+        self._is_taking = False
         self.opened_at = self._heard_at = self._spoke_at = now()
         self._ending: Ending | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -160,7 +161,9 @@ class Session:
         if self._ending is None:
             self._ending = Ending(reason, detail, reconnect_after, move_to)
             self.wake()
-            if self._reader is not None:
+            # Who moves to another gateway shall know what became of what it sent to this one.
+            self._is_taking = self._is_taking and reason == "stopping"
+            if self._reader is not None and not self._is_taking:
                 self._reader.cancel()
 
     def confirm_soon(self) -> None:
@@ -238,7 +241,11 @@ class Session:
             link.confirm(frame.confirmed_number)
             kind = frame.WhichOneof("content")
             if kind == "batch":
-                if not await self._take(frame.number, frame.batch):
+                self._is_taking = True
+                in_order = await self._take(frame.number, frame.batch)
+                self._is_taking = False
+                if not in_order or self._ending is not None:
+                    self.wake()
                     return
             elif kind == "renew_token":
                 await self._renew(self, frame.renew_token)
@@ -332,14 +339,17 @@ class Session:
         elif self._warning is not None:
             frame.slow_consumer, self._warning = self._warning, None
         elif not self._fill(frame):
-            if self._ending is not None:
+            is_told = link.handled_told == link.handled
+            if self._ending is not None and (is_told or self._ending.reason != "stopping"):
+                if self._is_taking:
+                    return None  # the agent shall hear what became of the batch at hand
                 frame.goodbye = self._goodbye(self._ending).SerializeToString()
                 self._said_goodbye = True
-            elif self._half_closed:
+            elif self._half_closed and self._ending is None:
                 # A call that breaks looks half-closed for a moment, before grpc cancels us. A
                 # last frame without content tells them apart: it cannot be written to that one.
                 self._said_goodbye = True
-            elif link.handled_told == link.handled and not self._is_alive_due:
+            elif is_told and not self._is_alive_due:
                 return None
         self._is_alive_due = False
         if frame.WhichOneof("content") in ("batch", None):  # others confirm nothing

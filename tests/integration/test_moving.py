@@ -34,7 +34,8 @@ async def told(alice: llmx.Agent, text: str) -> None:
         try:
             await alice.send("agent://bob", text, qos="once")
         except llmx.Refused as refused:
-            assert refused.code == "AGENT_ABSENT"
+            if refused.code != "AGENT_ABSENT":
+                raise
         else:
             return
 

@@ -173,6 +173,8 @@ class Bob:
         self.member = parts.join("bob")
         self.to_confirm: set[Session] = set()
         self.renewals: list[bytes] = []
+        self.disk: asyncio.Event | None = None
+        """What every batch waits for before it counts as handled; None for nothing."""
         self.session = Session(
             self.stream,  # type: ignore[arg-type]
             Sender(self.member, SENDABLE),
@@ -183,7 +185,7 @@ class Bob:
             FRAME_BYTES_MAX,
             self._renew,
             self.to_confirm,
-            lambda member: None,
+            lambda member: None if self.disk is None else self.disk.wait(),
             parts.router.delivered,
         )
         self.member.stream = self.session

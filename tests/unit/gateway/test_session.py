@@ -272,3 +272,21 @@ async def test_a_renewal_is_passed_on_and_answered() -> None:
 )
 def test_any_end_of_a_token_can_be_told(expires_at: float, told: float) -> None:
     assert told_expiry(expires_at) == told
+
+
+@played
+async def test_who_is_asked_to_move_knows_what_became_of_its_last_batch() -> None:
+    """Or it would send again, to a gateway that knows nothing of it, what was delivered here."""
+    async with bob_is_here() as bob:
+        bob.disk = asyncio.Event()
+        to_itself = (Act.ACT_MESSAGE, "agent://bob")
+        bob.stream.send_envelopes(envelope("bob", *to_itself))
+        assert await bob.next_ids() == ["m1"]
+        bob.session.close("stopping", "until later")
+        for _ in range(10):
+            await asyncio.sleep(0)  # time enough to say Goodbye
+        assert bob.stream.frames.empty(), "the disk has not answered"
+        bob.disk.set()
+        confirmation = await bob.stream.heard()
+        assert (confirmation.number, confirmation.confirmed_number) == (0, 1)
+        assert (await bob.stream.heard()).goodbye.reason == "stopping"
