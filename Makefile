@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check proto docs requirements bench lint-proto clean
+.PHONY: help demo test check proto docs requirements bench sessions chaos lint-proto clean
 
 BIN := .venv/bin
 RUN := .venv/.run
@@ -28,7 +28,7 @@ check: $(DEV) ## Format, lint, types, imports and the fast unit tests; before ev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow" tests/test_layout.py tests/unit
+	$(BIN)/python -m pytest -q -m "not slow" tests/test_layout.py tests/unit tests/simulation
 
 proto: $(DEV) ## Generate client/llmx/v1 and client/llmx/wire from proto/
 	$(BIN)/python proto/generate.py
@@ -39,6 +39,13 @@ docs: $(RUN) ## Write docs/configuration.md from the settings
 
 bench: $(RUN) ## Measure rounds beside a bare relay
 	$(BIN)/python -m loadtest.bench
+
+chaos: $(RUN) ## Let faults rage for half an hour and account for every message (SEED=7 for one again)
+	$(BIN)/python -m loadtest.chaos $(if $(SEED),--seed $(SEED))
+
+sessions: $(RUN) ## Measure 5,000 idle sessions, their storms and a slow consumer; five minutes
+	$(BIN)/python -m loadtest.sessions
+	$(BIN)/python -m loadtest.slow_consumer
 
 requirements: $(DEV) ## Pin what requirements/*.in names (change a version there, then this)
 	cd requirements && for name in run dev; do \

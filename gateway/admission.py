@@ -115,7 +115,7 @@ class Admission:
             opened = self._once.find(key)
         if opened is not None:
             if member.owed:
-                # To its sender DUPLICATE means admitted, and the disk may yet refuse the first copy.
+                # DUPLICATE means that it was admitted; the disk may yet refuse the first copy.
                 return member.when_settled(lambda: self.admit(sender, raw))
             return self._refuse_duplicate(member, msg_id, opened)
         parcel = Parcel(

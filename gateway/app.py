@@ -191,7 +191,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             members.changed = roster.note
             await restore(store, roster, mailbox, members, negotiations, now())
             _add_store_figures(metrics, store)
-        server, readiness = _server(exchange, control)
+        server, readiness = _server(exchange, control, limits.sessions_max)
         port = _listen(server, settings.server)
         registry = CollectorRegistry()
         registry.register(metrics)
@@ -290,13 +290,16 @@ def _mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
 
 
 def _server(
-    exchange: Exchange, control: ControlService
+    exchange: Exchange, control: ControlService, sessions_max: int
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
             ("grpc.max_send_message_length", -1),
             ("grpc.compression_enabled_algorithms_bitset", 1),  # none: a bomb is a small frame
+            # Otherwise grpc refuses, without a word, some of a crowd of a thousand that comes back.
+            ("grpc.server.max_pending_requests", 4 * sessions_max),
+            ("grpc.server.max_pending_requests_hard_limit", 8 * sessions_max),
             ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),

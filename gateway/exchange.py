@@ -46,6 +46,8 @@ CONFIRM_SECONDS = 0.005
 """How long a confirmation may wait for a frame to ride on."""
 UPKEEP_SECONDS = 0.25
 """How often repeats, expiries, tokens and absences are looked at."""
+LATE_SECONDS = 0.1
+"""When an upkeep comes later than that, the gateway has more to do than it can."""
 WATCH_SLICES = 8
 """In how many upkeeps every stream is looked at once, if there are many."""
 WATCH_SLICE_MIN = 64
@@ -340,11 +342,17 @@ class Exchange:
     async def look_after(self) -> None:
         """Repeat, expire, and forget who stays away, until cancelled."""
         while True:
+            due = self._now() + UPKEEP_SECONDS
             await asyncio.sleep(UPKEEP_SECONDS)
-            self.upkeep(self._now(), random.random)
+            now = self._now()
+            self.upkeep(now, random.random, is_late=now - due > LATE_SECONDS)
 
-    def upkeep(self, now: float, chance: Callable[[], float]) -> None:
-        """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1."""
+    def upkeep(self, now: float, chance: Callable[[], float], *, is_late: bool = False) -> None:
+        """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1.
+
+        While the gateway itself is late nothing is repeated: the acknowledgements are likely to
+        wait for it.
+        """
         # A part of them each time: to look at 5,000 would keep everybody waiting for 8 ms.
         self._unwatched = self._unwatched or list(self.sessions)
         slice_size = max(WATCH_SLICE_MIN, len(self.sessions) // WATCH_SLICES)
@@ -363,7 +371,7 @@ class Exchange:
             if not len(member.outbox):
                 del self._members.owing[member.key]
             elif member.outbox.next_due <= now:
-                self._tend(member, now, chance)
+                self._tend(member, now, chance, is_late=is_late)
         for member in self._members.away_before(now - self._limits.grace):
             self._absences.leave(member)
             self._left.append(member)
@@ -373,14 +381,16 @@ class Exchange:
             self._left.clear()
             self._negotiations.leave(gone)
 
-    def _tend(self, member: Member, now: float, chance: Callable[[], float]) -> None:
+    def _tend(
+        self, member: Member, now: float, chance: Callable[[], float], *, is_late: bool
+    ) -> None:
         outbox = member.outbox
         over = outbox.expire(now)
         if over:
             self._router.undelivered(member, over, "expired")
         # What all agents together do not get again now, they get when the budget allows it.
         stream = member.stream
-        if stream is None or not outbox.is_late(now):
+        if stream is None or is_late or not outbox.is_late(now):
             return
         if self._repeats.allows(now, outbox.sent_count):
             self._metrics.repeated += outbox.repeat(now, chance())

@@ -212,6 +212,8 @@ class Session:
             await asyncio.wait((writer,), timeout=GOODBYE_SECONDS_MAX)
             self._reader.cancel()
             writer.cancel()
+            # The task knows us; thousands of ended sessions must not wait for the collector.
+            self._reader = None
         if self._ending is None:
             return "client_vanished" if self._vanished else "client_closed"
         self._context.set_code(STATUS_OF[self._ending.reason])
@@ -323,7 +325,7 @@ class Session:
                 except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
                     self._vanished = True  # the call has ended under us
                     return
-            if self._half_closed or self._ending is not None:
+            if (self._half_closed or self._ending is not None) and not self._is_taking:
                 return
 
     def _next_frame(self) -> ResponseFrame | None:

@@ -43,8 +43,8 @@ class Outgoing:
 
     def __init__(self, context: Any) -> None:
         self.context = context
-        self.number = 1
-        self.read_number = 1
+        self.number = 0
+        self.read_number = 0
         self._queued: list[bytes] = []
         self._queued_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -82,6 +82,7 @@ class Relay:
 
     async def exchange(self, _: Any, context: Any) -> None:
         """Serve one stream until it ends."""
+        await context.send_initial_metadata(())
         read = context.read
         frame = frame_pb2.RequestFrame.FromString(await read())
         if frame.WhichOneof("content") != "hello":
@@ -93,9 +94,7 @@ class Relay:
             self._routes.setdefault(name, []).append(outgoing)
         welcome = exchange_service_pb2.Welcome(agent_id=hello.agent_id)
         await context.write(
-            frame_pb2.ResponseFrame(
-                number=1, confirmed_number=1, welcome=welcome.SerializeToString()
-            ).SerializeToString()
+            frame_pb2.ResponseFrame(welcome=welcome.SerializeToString()).SerializeToString()
         )
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -109,7 +108,8 @@ class Relay:
 
     def _relay(self, outgoing: Outgoing, received: bytes) -> None:
         frame = frame_pb2.RequestFrame.FromString(received)
-        outgoing.read_number = frame.number
+        if frame.number:
+            outgoing.read_number = frame.number
         read = envelope_pb2.Envelope.FromString
         routes = self._routes
         for envelope in frame.batch.envelopes:

@@ -51,4 +51,9 @@ def batch_frame(number: int, confirmed_number: int, body: bytes) -> bytes:
     )
 
 
+def bare_frame(confirmed_number: int) -> bytes:
+    """Return a frame without content, which only confirms and shows that its sender lives."""
+    return _CONFIRMED_NUMBER + varint(confirmed_number)
+
+
 _ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))

@@ -56,6 +56,8 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
+        self.announced: dict[str, object] = {}
+        """What the server said of itself when it was ready."""
         try:
             self.port = self._read_port()
         except ServerFailed:
@@ -84,6 +86,15 @@ class Server:
         except (OSError, IndexError):
             return 0
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def open_files(self) -> int:
+        """Return how many file descriptors the process has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def kill(self) -> None:
+        """End the process as a crash would, without a word."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS_MAX)
 
     def stop(self) -> None:
         """End the process; harmless when it has ended."""
@@ -120,6 +131,7 @@ class Server:
                 lines = heard.split(b"\n")
                 for line in lines[:LINES_BEFORE_PORT_MAX]:
                     if (port := port_in(line)) is not None:
+                        self.announced = json.loads(line)
                         return port
         code = self._process.poll()
         happened = (

@@ -42,10 +42,11 @@ def floor() -> Target:
     )
 
 
-def ours(state: Path) -> Target:
-    """Return the gateway with everything on; only the rate limit is far away.
+def ours(state: Path, port: int = 0, **settings: object) -> Target:
+    """Return the gateway with everything on; only the rate limits are far away.
 
-    `state` is an empty folder for this run; the secret for its tokens is made there.
+    `state` is a folder for this run; the secret for its tokens is made there. Port 0 takes a
+    free one. `limits__burst=3` is the setting limits.burst.
     """
     secret = development_secret(state)
 
@@ -61,7 +62,7 @@ def ours(state: Path) -> Target:
                 "gateway.cli",
                 "gateway",
                 "--port",
-                "0",
+                str(port),
                 "--metrics-port",
                 "0",
                 "--announce",
@@ -70,9 +71,12 @@ def ours(state: Path) -> Target:
             {
                 "LLMX_LIMITS__RATE_PER_SECOND": "1000000",
                 "LLMX_LIMITS__BURST": "1000000",
+                "LLMX_LIMITS__TENANT_RATE_PER_SECOND": "10000000",
+                "LLMX_LIMITS__TENANT_BURST": "10000000",
                 "LLMX_STATE_DIR": str(state),
                 "LLMX_AUTH__DEVELOPMENT_SECRET_FILE": str(state / SECRET_FILE),
                 "GRPC_VERBOSITY": "NONE",
+                **{f"LLMX_{name.upper()}": str(value) for name, value in settings.items()},
             },
         ),
         initiator_decides=False,

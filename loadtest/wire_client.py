@@ -18,11 +18,13 @@ import grpc
 
 from llmx.v1 import envelope_pb2, exchange_service_pb2
 from llmx.wire.v1 import frame_pb2
-from loadtest.framing import batch_frame
+from loadtest.framing import bare_frame, batch_frame
 
 METHOD = "/llmx.v1.ExchangeService/Exchange"
 OPEN_SECONDS_MAX = 15.0
 REFUSALS_KEPT_MAX = 5
+CONFIRM_AFTER_BATCHES = 16
+"""Who has received so many batches and sent nothing since confirms them in a bare frame."""
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -58,6 +60,7 @@ class WireAgent:
         self._acks: list[str] = []
         self._take = take
         self._read_number = 0
+        self._unconfirmed = 0
         self._waiter: asyncio.Future[None] | None = None
         self._target = target
         self._channel: Any = None
@@ -76,7 +79,7 @@ class WireAgent:
             topics=topics,
             user_agent="llmx-loadtest/0.1",
         )
-        frame = frame_pb2.RequestFrame(number=1, hello=hello.SerializeToString())
+        frame = frame_pb2.RequestFrame(hello=hello.SerializeToString())
         try:
             async with asyncio.timeout(OPEN_SECONDS_MAX):
                 await self._call.write(frame.SerializeToString())
@@ -88,7 +91,6 @@ class WireAgent:
         welcome = frame_pb2.ResponseFrame.FromString(received)
         if welcome.WhichOneof("content") != "welcome":
             raise StreamLost(self.agent_id, "the first response is no Welcome")
-        self._read_number = welcome.number
 
     async def read(self) -> None:
         """Hand every frame to the role until cancelled; raises StreamLost."""
@@ -105,7 +107,10 @@ class WireAgent:
         end = grpc.aio.EOF
         while (received := await read()) is not end:
             frame = parse(received)
+            if not frame.number:  # only batches have one
+                continue
             self._read_number = frame.number
+            self._unconfirmed += 1
             batch = frame.batch
             envelopes = batch.envelopes
             if envelopes:
@@ -117,6 +122,8 @@ class WireAgent:
                 self.refused += len(batch.refusals)
                 if len(self.refusals) < REFUSALS_KEPT_MAX:
                     self.refusals.append(batch)
+            if self._unconfirmed >= CONFIRM_AFTER_BATCHES:
+                self.wake()
 
     async def write(self) -> None:
         """Send what is queued, all of it in one frame, until cancelled; raises StreamLost."""
@@ -131,12 +138,18 @@ class WireAgent:
         loop = asyncio.get_running_loop()
         send = self._call.write
         batch = exchange_service_pb2.RequestBatch
-        number = 1
+        number = 0
         while True:
             if not self.pieces and not self._acks:
+                if self._unconfirmed >= CONFIRM_AFTER_BATCHES:
+                    self._unconfirmed = 0
+                    await send(bare_frame(self._read_number))
+                    continue
                 self._waiter = loop.create_future()
                 await self._waiter
             pieces = self.pieces
+            if not pieces and not self._acks:
+                continue
             if self._acks:
                 pieces.append(batch(acked_msg_ids=self._acks).SerializeToString())
                 self._acks.clear()
@@ -144,6 +157,7 @@ class WireAgent:
             pieces.clear()
             number += 1
             self.frames_sent += 1
+            self._unconfirmed = 0
             await send(batch_frame(number, self._read_number, body))
 
     def wake(self) -> None:

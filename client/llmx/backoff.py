@@ -14,8 +14,8 @@ from dataclasses import dataclass
 class Backoff:
     """The bounds of the waits."""
 
-    first: float = 0.2
-    """Upper bound of the first wait, in seconds."""
+    first: float = 0.5
+    """Upper bound of the first wait, in seconds: thousands may have lost the same gateway."""
     factor: float = 2.0
     """What every further failure multiplies that bound by."""
     longest: float = 15.0

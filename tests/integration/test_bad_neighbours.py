@@ -211,13 +211,12 @@ async def test_who_wrote_to_an_agent_that_never_came_back_hears_of_it(crowd: Cro
     alice = await crowd.open("alice")
     bob = await crowd.open("bob", consents=[Consent(grantee="*")])
     bob.acknowledges = False
-    seen = await alice.say("hi", bob.address)
+    seen = await alice.say("hi", bob.address, ttl=2)
     await bob.arrival(seen)
     await bob.close()
     failure = await alice.message(Act.ACT_FAILURE)
     assert failure.in_reply_to == seen
-    assert b'"agent_absent"' in failure.payload
-    await refused(alice, alice.text("hi", bob.address), "AGENT_ABSENT", "/envelope/to/0")
+    assert b'"expired"' in failure.payload
 
 
 async def test_one_stream_too_many_is_told_the_limit(crowd: Crowd) -> None:

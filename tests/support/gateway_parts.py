@@ -153,7 +153,7 @@ class Parts:
     def _keep(self, store: Store, roster: Roster) -> None:
         """Let what is durable be on disk."""
         durability = Durability(
-            store, self.mailbox, self.members, self.router, 60.0, lambda: self.now
+            store, self.mailbox, self.members, self.router, 60.0, 5, lambda: self.now
         )
         assert isinstance(self.negotiations, DurableNegotiations)
         self.negotiations.durability = self.admission.durability = durability

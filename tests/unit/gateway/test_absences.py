@@ -11,6 +11,7 @@ import pytest
 
 from gateway.mailbox import MailboxLimits
 from gateway.members import Member
+from gateway.outbox import Parcel
 from llmx.v1.envelope_pb2 import Act, Envelope
 from tests.support.gateway_parts import NOW, Parts, Recording, envelope, received, stream_of
 from tests.support.kept_parts import kept
@@ -167,6 +168,53 @@ def test_what_is_sent_at_most_once_waits_too_and_is_sent_once() -> None:
         assert len(bob.outbox) == len(parts.mailbox.index) == 0
 
     asyncio.run(scene())
+
+
+def test_what_no_acknowledgement_follows_does_not_stop_the_refill() -> None:
+    async def scene() -> None:
+        parts = Parts(outbox_messages_max=4)
+        alice, bob = parts.join("alice"), parts.join("bob")
+        gone(parts, bob)
+        once = envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id="m", quality_of_service=1)
+        parts.admit(alice, once)
+        say(parts, alice, bob, "a")
+        back(parts, bob)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(parts.absences.run())
+            heard: list[str] = []
+            while len(heard) < 2:
+                await asyncio.sleep(0)
+                parts.absences.upkeep(parts.now)
+                heard += ids(received(bob))
+            task.cancel()
+        assert heard == ["m", "a"]
+
+    asyncio.run(scene())
+
+
+def test_a_refill_that_finds_the_outbox_full_does_not_end_the_stream() -> None:
+    """It would end the next one too, and for ever, before anything could be acknowledged."""
+
+    async def scene() -> None:
+        parts = Parts()
+        alice, bob = parts.join("alice"), parts.join("bob")
+        gone(parts, bob)
+        say(parts, alice, bob, "abc")
+        back(parts, bob)
+        held = Parcel("held", bytes(1 << 20), NOW + 60, alice.agent_id, "", True)
+        bob.outbox.push(held)
+        await parts.absences.refill(bob)
+        assert isinstance(bob.stream, Recording) and bob.stream.closed == []
+        assert parts.mailbox.index.waiting(bob.key) == 3 and bob.is_boxed
+        assert ids_of_parcels(bob) == ["held"]
+        bob.outbox.confirm(["held"], NOW)
+        assert await refilled(parts, bob) == list("abc")
+
+    asyncio.run(scene())
+
+
+def ids_of_parcels(member: Member) -> list[str]:
+    return [parcel.msg_id for parcel in member.outbox.take(NOW, 1 << 21)]
 
 
 def test_a_full_mailbox_refuses_the_sender() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.members import Member
 from llmx.v1.envelope_pb2 import Act, Envelope, ReceiptRequest
-from tests.support.gateway_parts import envelope, received, stream_of
+from tests.support.gateway_parts import Recording, envelope, received, stream_of
 from tests.support.kept_parts import KeptParts, kept
 
 
@@ -107,6 +107,44 @@ def test_what_the_disk_refuses_is_refused_and_was_never_there(tmp_path: Path) ->
             await parts.empty_disk()
             await parts.send(alice, asks)
             assert acknowledge(parts, bob) == ["m1"], "the same id may be used again"
+
+    asyncio.run(scene())
+
+
+def test_a_repeat_is_no_duplicate_before_the_disk_has_the_first_copy(tmp_path: Path) -> None:
+    """DUPLICATE says that it was admitted, and until then the disk may refuse it."""
+
+    async def scene() -> None:
+        async with kept(tmp_path / "s.db") as parts:
+            alice, bob = parts.join("alice"), parts.join("bob")
+            assert parts.admit(alice, letter())
+            assert not parts.admit(alice, letter()), "the stream waits with it"
+            assert stream_of(alice).codes() == []
+            await parts.send(alice, letter())
+            assert stream_of(alice).codes() == ["DUPLICATE"]
+            assert acknowledge(parts, bob) == ["m1"]
+
+    asyncio.run(scene())
+
+
+def test_what_the_disk_refuses_after_its_stream_broke_is_not_refused_but_comes_again(
+    tmp_path: Path,
+) -> None:
+    """Its batch was not confirmed, so the agent sends it on its next stream."""
+
+    async def scene() -> None:
+        async with kept(tmp_path / "s.db") as parts:
+            alice, bob = parts.join("alice"), parts.join("bob")
+            await parts.store.read("PRAGMA max_page_count = 1")
+            parts.admit(alice, big("m1"))
+            link = alice.link
+            assert link is not None
+            alice.stream = Recording(link)
+            await alice.settled()
+            assert stream_of(alice).codes() == []
+            await parts.empty_disk()
+            await parts.send(alice, big("m1"))
+            assert acknowledge(parts, bob) == ["m1"]
 
     asyncio.run(scene())
 

@@ -292,3 +292,16 @@ async def test_repeats_of_all_agents_together_stay_within_a_budget() -> None:
     assert served.metrics.repeated == 2, "the third waits, and is not forgotten"
     served.exchange.upkeep(NOW + 1.5, certain)
     assert served.metrics.repeated == 3
+
+
+@played
+async def test_a_gateway_that_is_late_itself_repeats_nothing() -> None:
+    """In a storm of reconnects the acknowledgements wait behind the handshakes."""
+    served = Served()
+    alice, bob = served.join("alice"), served.join("bob")
+    served.admit(alice, envelope("alice", *TO_BOB))
+    bob.outbox.take(NOW, 1 << 20)
+    served.exchange.upkeep(NOW + 1, certain, is_late=True)
+    assert served.metrics.repeated == 0
+    served.exchange.upkeep(NOW + 1.25, certain)
+    assert served.metrics.repeated == 1

@@ -142,6 +142,17 @@ def test_a_resumed_stream_gets_only_what_did_not_arrive() -> None:
     assert everything(box, 1.2) == ["a", "c", "d"]
 
 
+def test_what_was_due_again_and_went_with_no_stream_is_due_on_the_next_one() -> None:
+    """Otherwise what came later overtakes it, until the wait is over."""
+    box = filled("a", "b", "c")
+    box.take(0.0, ALL)
+    box.resume({"a", "b", "c"})
+    assert ids(box.take(0.1, 1)) == ["a"]
+    box.push(parcel("d"))
+    box.resume({"a"})
+    assert everything(box, 0.2) == ["a", "b", "c", "d"]
+
+
 def test_what_is_acknowledged_while_it_is_due_again_does_not_go_again() -> None:
     box = filled("a", "b")
     box.take(0.0, ALL)
@@ -212,6 +223,16 @@ def test_a_message_sent_at_most_once_is_forgotten_once_taken() -> None:
     box.resume()
     assert not box.repeat(1e6, jitter=0.0)
     assert box.take(1e6, ALL) == []
+
+
+@pytest.mark.parametrize(("size", "has_room"), [(0, True), (20, True), (21, False)])
+def test_room_is_in_messages_and_in_bytes(size: int, has_room: bool) -> None:
+    box = outbox(messages_max=3, bytes_max=40)
+    for name in "ab":
+        box.push(parcel(name, size=10))
+    assert box.has_room(size) is has_room
+    box.push(parcel("c", size=1))
+    assert not box.has_room(0)
 
 
 def test_a_message_under_way_is_not_queued_twice_even_when_there_is_no_room() -> None:

@@ -17,6 +17,8 @@ def test_the_gateway_is_started_with_its_checks_on(tmp_path: Path) -> None:
     assert {name for name in ours.command.environment if name.startswith("LLMX_")} == {
         "LLMX_LIMITS__RATE_PER_SECOND",
         "LLMX_LIMITS__BURST",
+        "LLMX_LIMITS__TENANT_RATE_PER_SECOND",
+        "LLMX_LIMITS__TENANT_BURST",
         "LLMX_STATE_DIR",
         "LLMX_AUTH__DEVELOPMENT_SECRET_FILE",
     }
@@ -37,3 +39,9 @@ def test_one_target_can_be_played_alone(tmp_path: Path) -> None:
     assert names(None) == ["ours", "floor"]
     assert names("ours") == ["ours"]
     assert names("floor") == ["floor"]
+
+
+def test_a_setting_and_the_port_can_be_chosen(tmp_path: Path) -> None:
+    command = targets.ours(tmp_path, 7_600, limits__burst=3).command
+    assert command.arguments[command.arguments.index("--port") + 1] == "7600"
+    assert command.environment["LLMX_LIMITS__BURST"] == "3"

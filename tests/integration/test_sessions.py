@@ -1,0 +1,59 @@
+"""Idle sessions cost little, a storm of them passes, and a slow consumer is alone in its trouble.
+
+The figures belong to docs/reliability.md; here it is only that everything happens which is
+measured there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gateways import ROOT, environment
+
+
+async def _measured(module: str, tmp_path: Path) -> dict[str, Any]:
+    """Run a measurement as a person would and return its result."""
+    out = tmp_path / "result.json"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, "--quick", "--out", str(out)),
+        *("--server-core", "any", "--client-core", "any"),
+        env=environment(tmp_path),
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    table, told = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    assert table.startswith(b"`python -m ")
+    result: dict[str, Any] = json.loads(out.read_text())
+    return result
+
+
+@pytest.mark.slow
+async def test_a_crowd_that_was_cut_off_resumes_and_misses_nothing(tmp_path: Path) -> None:
+    result = await _measured("loadtest.sessions", tmp_path)
+    cut, crash = result["cut"], result["crash"]
+    count = result["plan"]["sessions"]
+    assert cut["welcomed"] == cut["resumed"] == crash["welcomed"] == count
+    assert cut["heard"]["messages"] == count
+    assert crash["resumed"] == 0
+    rounds = [result["without"], result["with"], cut["during"], crash["during"], crash["after"]]
+    assert [one["unfinished"] for one in rounds] == [0] * len(rounds)
+    assert result["memory"]["bytes_per_session"] < 200 * 1024
+
+
+@pytest.mark.slow
+async def test_who_stops_reading_is_warned_then_disconnected_and_comes_back(tmp_path: Path) -> None:
+    result = await _measured("loadtest.slow_consumer", tmp_path)
+    (seen,) = result["watched"]
+    assert 0 < seen["warned_after"] <= seen["closed_after"]
+    assert any("agent://consumer" in line for line in result["log"])
+    assert result["reading"]["unfinished"] == result["stopped"]["unfinished"] == 0
+    assert result["consumer"]["welcomes"] >= 2
