@@ -58,6 +58,8 @@ class Absences:
         self._store = store
         self._returned: dict[str, Member] = {}
         self._without_room: dict[str, Member] = {}
+        # Whose messages are being read from the disk, and what its outbox gave back meanwhile.
+        self._reading: dict[str, list[Parcel]] = {}
         self._wake = asyncio.Event()
         members.make_room = self.make_room
         router.on_room = self.refill_soon
@@ -68,13 +70,17 @@ class Absences:
         member.link = None
         member.is_boxed = True
         self._returned.pop(member.key, None)
-        homeless = self._mailbox.put_back(member.key, member.outbox.empty())
+        parcels = member.outbox.empty()
+        homeless = self._mailbox.put_back(member.key, parcels)
+        if member.key in self._reading:
+            self._reading[member.key] += parcels
         self._router.undelivered(member, homeless, "recipient_overloaded")
         log.debug("agent absent", agent=member.agent_id)
 
     def back(self, member: Member) -> None:
         """Give a member that has a stream again what waited for it."""
-        member.is_boxed = self._mailbox.index.waiting(member.key) > 0
+        is_read = member.key in self._reading  # those come first, though they do not wait any more
+        member.is_boxed = is_read or self._mailbox.index.waiting(member.key) > 0
         self.refill_soon(member)
 
     def refill_soon(self, member: Member) -> None:
@@ -104,9 +110,16 @@ class Absences:
         if len(outbox) >= room:
             self._without_room[key] = member  # what is sent at most once is never acknowledged
             return
-        parcels = await self._mailbox.take(key, room - len(outbox), REFILL_BYTES_MAX)
-        if member.is_away:  # it left while the disk was read
-            self._mailbox.put_back(key, parcels)
+        self._reading[key] = []
+        try:
+            parcels = await self._mailbox.take(key, room - len(outbox), REFILL_BYTES_MAX)
+        finally:
+            before = self._reading.pop(key)
+        if before or member.is_away:  # it left while the disk was read; it may be back, too
+            find = self._mailbox.index.find
+            before = [parcel for parcel in before if find(key, parcel.msg_id) is not None]
+            self._mailbox.put_back(key, [*before, *parcels])
+            self.refill_soon(member)
             return
         member.is_boxed = False  # while these go past those that wait
         rest = self._fill(member, parcels)

@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
-import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry, start_http_server
 
 from gateway.absences import Absences
@@ -43,29 +40,23 @@ from gateway.registration import RegistrationLimits
 from gateway.restoration import restore
 from gateway.roster import Roster
 from gateway.router import Router
+from gateway.server import built_server, listen, set_readiness
 from gateway.settings import (
     ENVELOPE_HEADER_BYTES_MAX,
     EngineSettings,
     LimitSettings,
     MailboxSettings,
-    ServerSettings,
     Settings,
     SettingsError,
 )
 from gateway.store import Store
 from gateway.store_file import running_store
+from gateway.upkeep import Upkeep, UpkeepLimits
 from gateway.validation import Validation
-from llmx.v1 import control_service_pb2, exchange_service_pb2
 from policy.acceptance import PolicyError
 
 log = structlog.get_logger("llmx.gateway")
 
-EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
-CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
-
-FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
-"""Frames above the limit and up to this are read, thrown away and refused, and the stream
-lives on; beyond it grpc ends the call with RESOURCE_EXHAUSTED."""
 
 AUDIENCE_MAX = 10_000
 """Agents that one message may reach through topics and groups."""
@@ -155,13 +146,27 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 limits.reconnect_grace_seconds,
                 limits.window_messages,
                 limits.heartbeat_seconds,
-                limits.stream_age_seconds_max,
-                limits.repeats_per_second,
             ),
             registration,
             authenticator,
             members,
             admission,
+            router,
+            absences,
+            metrics,
+            now,
+        )
+        upkeep = Upkeep(
+            UpkeepLimits(
+                limits.reconnect_grace_seconds,
+                limits.heartbeat_seconds,
+                limits.stream_age_seconds_max,
+                limits.repeats_per_second,
+            ),
+            authenticator,
+            members,
+            exchange.sessions,
+            exchange.left,
             negotiations,
             router,
             absences,
@@ -191,8 +196,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             members.changed = roster.note
             await restore(store, roster, mailbox, members, negotiations, now())
             _add_store_figures(metrics, store)
-        server, readiness = _server(exchange, control, limits.sessions_max)
-        port = _listen(server, settings.server)
+        server, readiness = built_server(exchange, control, limits.sessions_max)
+        port = listen(server, settings.server)
         registry = CollectorRegistry()
         registry.register(metrics)
         scrape = None
@@ -206,19 +211,19 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         async with tasks:
             chores: list[Coroutine[Any, Any, None]]
             chores = [shard.run() for shard in negotiations.shards]
-            chores += [exchange.confirm(), exchange.look_after(), absences.run()]
+            chores += [exchange.confirm(), upkeep.run(), absences.run()]
             chores.append(authenticator.run(now))
             if durability is not None:
                 chores.append(durability.purge(negotiations.is_known))
             running = [tasks.create_task(chore) for chore in chores]
-            await _set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
+            await set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
             try:
                 yield Running(
                     port, scrape.server_port if scrape else None, exchange, metrics, recorder
                 )
             finally:
                 log.info("stopping", streams=len(exchange.sessions))
-                await _set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
+                await set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
                 admission.stopping = True
                 move_to = settings.server.move_to
                 exchange.stop(tuple(move_to.split(",")) if move_to else (), random.random)
@@ -287,62 +292,6 @@ def _mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
         settings.messages_max,
         settings.bytes_max,
     )
-
-
-def _server(
-    exchange: Exchange, control: ControlService, sessions_max: int
-) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.compression_enabled_algorithms_bitset", 1),  # none: a bomb is a small frame
-            # Otherwise grpc refuses, without a word, some of a crowd of a thousand that comes back.
-            ("grpc.server.max_pending_requests", 4 * sessions_max),
-            ("grpc.server.max_pending_requests_hard_limit", 8 * sessions_max),
-            ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
-    )
-    # Without (de)serialisers grpc hands over raw bytes, so an envelope is never built twice.
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
-        exchange.handle
-    )
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),
-            grpc.method_handlers_generic_handler(CONTROL, control.handlers()),
-        )
-    )
-    readiness = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
-    names = (EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    return server, readiness
-
-
-def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    """Bind as the settings say; returns the port. Raises OSError when it is taken."""
-    host, port = settings.host, settings.port
-    if port:  # grpc would tell of it in lines of its own, and not why
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host.strip("[]"), port), family=family):
-            pass
-    address = f"{host}:{port}"
-    if settings.unix is not None:
-        server.add_insecure_port(f"unix:{settings.unix}")
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return server.add_insecure_port(address)
-    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-    return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
-
-
-async def _set_readiness(readiness: health.aio.HealthServicer, status: int) -> None:
-    for name in ("", EXCHANGE, CONTROL):
-        await readiness.set(name, status)
 
 
 def _add_gauges(

@@ -9,7 +9,6 @@ waits moves to its mailbox (see `absences`), and its negotiations hear that it i
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -28,8 +27,6 @@ from gateway.headers import SENDABLE, Sender
 from gateway.link import Link
 from gateway.members import Member, Members
 from gateway.metrics import Metrics
-from gateway.negotiations import Negotiations
-from gateway.quota import RepeatBudget
 from gateway.refusals import Fault, refusal_of
 from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
 from gateway.router import Router
@@ -44,13 +41,6 @@ HELLO_SECONDS_MAX = 10.0
 HELLO_BYTES_MAX = 256 * 1024
 CONFIRM_SECONDS = 0.005
 """How long a confirmation may wait for a frame to ride on."""
-UPKEEP_SECONDS = 0.25
-"""How often repeats, expiries, tokens and absences are looked at."""
-LATE_SECONDS = 0.1
-"""When an upkeep comes later than that, the gateway has more to do than it can."""
-WATCH_SLICES = 8
-"""In how many upkeeps every stream is looked at once, if there are many."""
-WATCH_SLICE_MIN = 64
 RECONNECTS_PER_SECOND = 1_000
 """How many agents are asked to come back in one second when the gateway stops."""
 
@@ -67,10 +57,6 @@ class StreamLimits:
     window_messages: int
     heartbeat: float
     """Seconds of silence after which either side shows that it is alive."""
-    age_max: float
-    """Seconds that a stream may last; 0 for ever."""
-    repeats_per_second: float
-    """How many messages may be sent again, of all agents together."""
 
 
 class Exchange:
@@ -84,7 +70,6 @@ class Exchange:
         authenticator: Authenticator,
         members: Members,
         admission: Admission,
-        negotiations: Negotiations,
         router: Router,
         absences: Absences,
         metrics: Metrics,
@@ -97,7 +82,6 @@ class Exchange:
         self._authenticator = authenticator
         self._members = members
         self._admission = admission
-        self._negotiations = negotiations
         self._router = router
         self._absences = absences
         self._metrics = metrics
@@ -105,9 +89,8 @@ class Exchange:
         self._to_confirm: set[Session] = set()
         self.sessions: set[Session] = set()
         self._streams = 0
-        self._left: list[Member] = []
-        self._unwatched: list[Session] = []
-        self._repeats = RepeatBudget(limits.repeats_per_second, now())
+        self.left: list[Member] = []
+        """Who has closed its stream itself, for upkeep to tell its negotiations."""
 
     async def authenticate(self, context: Context) -> Identity:
         """Return who calls, or end the call as UNAUTHENTICATED with what was wrong."""
@@ -235,7 +218,7 @@ class Exchange:
         self._members.part(member, self._now())
         if said_so:
             member.is_away = True
-            self._left.append(member)  # its negotiations hear of it at the next upkeep
+            self.left.append(member)
 
     async def _check_room(self, context: Context, room: bool) -> None:
         """End the call when there is no room for it."""
@@ -338,63 +321,6 @@ class Exchange:
             self._to_confirm.clear()
             for session in sessions:
                 session.confirm_soon()
-
-    async def look_after(self) -> None:
-        """Repeat, expire, and forget who stays away, until cancelled."""
-        while True:
-            due = self._now() + UPKEEP_SECONDS
-            await asyncio.sleep(UPKEEP_SECONDS)
-            now = self._now()
-            self.upkeep(now, random.random, is_late=now - due > LATE_SECONDS)
-
-    def upkeep(self, now: float, chance: Callable[[], float], *, is_late: bool = False) -> None:
-        """Do what is due at `now`; `chance` gives the jitter of repeats, 0 to 1.
-
-        While the gateway itself is late nothing is repeated: the acknowledgements are likely to
-        wait for it.
-        """
-        # A part of them each time: to look at 5,000 would keep everybody waiting for 8 ms.
-        self._unwatched = self._unwatched or list(self.sessions)
-        slice_size = max(WATCH_SLICE_MIN, len(self.sessions) // WATCH_SLICES)
-        watched = self._unwatched[-slice_size:]
-        del self._unwatched[-slice_size:]
-        for session in watched:
-            fault = self._authenticator.still_good(session.identity, now)
-            if fault is not None:
-                reason = "token_revoked" if fault.code == "revoked" else "token_expired"
-                session.close(reason, f"{fault.reason}; send RenewToken in time")
-            elif self._limits.age_max and now - session.opened_at > self._limits.age_max:
-                session.close("aged", "the stream is as old as streams may be; open another one")
-            else:
-                session.show_life(now, self._limits.heartbeat)
-        for member in list(self._members.owing.values()):
-            if not len(member.outbox):
-                del self._members.owing[member.key]
-            elif member.outbox.next_due <= now:
-                self._tend(member, now, chance, is_late=is_late)
-        for member in self._members.away_before(now - self._limits.grace):
-            self._absences.leave(member)
-            self._left.append(member)
-        self._absences.upkeep(now)
-        if self._left:
-            gone = [member for member in self._left if member.stream is None]
-            self._left.clear()
-            self._negotiations.leave(gone)
-
-    def _tend(
-        self, member: Member, now: float, chance: Callable[[], float], *, is_late: bool
-    ) -> None:
-        outbox = member.outbox
-        over = outbox.expire(now)
-        if over:
-            self._router.undelivered(member, over, "expired")
-        # What all agents together do not get again now, they get when the budget allows it.
-        stream = member.stream
-        if stream is None or is_late or not outbox.is_late(now):
-            return
-        if self._repeats.allows(now, outbox.sent_count):
-            self._metrics.repeated += outbox.repeat(now, chance())
-            stream.wake()
 
     def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
         """Ask every agent to go on elsewhere, and not all at once."""

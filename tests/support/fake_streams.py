@@ -28,6 +28,7 @@ from gateway.revocations import Revocations
 from gateway.session import Session
 from gateway.settings import LimitSettings, ValidationSettings
 from gateway.tokens import mint_development_token
+from gateway.upkeep import Upkeep, UpkeepLimits
 from gateway.validation import Validation
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.exchange_service_pb2 import ExchangeRequest, ExchangeResponse, Hello, Welcome
@@ -257,13 +258,22 @@ class Served(Parts):
                 grace,
                 100,
                 heartbeat,
-                age_max,
-                repeats_per_second,
             ),
             registration,
             authenticator,
             self.members,
             self.admission,
+            self.router,
+            self.absences,
+            self.metrics,
+            lambda: self.now,
+        )
+        self.upkeep = Upkeep(
+            UpkeepLimits(grace, heartbeat, age_max, repeats_per_second),
+            authenticator,
+            self.members,
+            self.exchange.sessions,
+            self.exchange.left,
             self.negotiations,
             self.router,
             self.absences,

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Gateway:
         roles: Iterable[str] = (),
         acts: Iterable[str] | None = None,
         audience: str = "llmx",
+        system: bool = False,
     ) -> str:
         """Return a development token for `agent://<name>`."""
         return mint_development_token(
@@ -82,6 +83,7 @@ class Gateway:
             roles=roles,
             acts=acts,
             audience=audience,
+            system=system,
         )
 
     def log(self) -> str:
@@ -145,6 +147,52 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def launched(
+    folder: Path,
+    issuer: Issuer,
+    *,
+    port: int = 0,
+    variables: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Gateway:
+    """Start a gateway and return it; `announced` waits for it. What it logs is appended.
+
+    `variables` are set in its environment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "keys.json").write_bytes(issuer.document())
+    development_secret(folder / "state")
+    given: dict[str, object] = {
+        "auth.jwks_file": folder / "keys.json",
+        "auth.development_secret_file": folder / "state" / "development.secret",
+        "log.format": "json",
+        "log.level": "debug",
+        **{name.replace("__", "."): value for name, value in settings.items()},
+    }
+    flags = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
+    line = command(
+        *("gateway", "--port", str(port), "--metrics-port", "0", "--announce", "json"), *flags
+    )
+    with (folder / "stderr").open("ab") as stderr:
+        process = subprocess.Popen(
+            line,
+            env={**environment(folder), **(variables or {})},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+        )
+    return Gateway(process, folder, issuer)
+
+
+def known_issuer() -> Issuer:
+    """Return an issuer with a key of each kind that gateways accept."""
+    issuer = Issuer()
+    for key_id, algorithm in (("ed", "EdDSA"), ("es", "ES256"), ("rs", "RS256")):
+        issuer.add_key(key_id, algorithm)
+    return issuer
+
+
 @contextmanager
 def running(folder: Path, *, exit_code: int = 0, **settings: object) -> Iterator[Gateway]:
     """Run a gateway; `limits__burst=3` is the setting limits.burst.
@@ -152,34 +200,9 @@ def running(folder: Path, *, exit_code: int = 0, **settings: object) -> Iterator
     It accepts development tokens and those of `Gateway.issuer`, and logs all it has to say.
     A test that kills it says so by the `exit_code` that this gives.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    issuer = Issuer()
-    for key_id, algorithm in (("ed", "EdDSA"), ("es", "ES256"), ("rs", "RS256")):
-        issuer.add_key(key_id, algorithm)
-    (folder / "keys.json").write_bytes(issuer.document())
-    development_secret(folder / "state")
-    given: dict[str, object] = {
-        "auth.jwks_file": folder / "keys.json",
-        "auth.development_secret_file": folder / "state" / "development.secret",
-        "log.format": "json",
-        **{name.replace("__", "."): value for name, value in settings.items()},
-    }
-    flags = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
-    line = command(
-        *("gateway", "--port", "0", "--metrics-port", "0", "--announce", "json"),
-        *("--log-level", "debug", *flags),
-    )
-    with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(
-            line,
-            env=environment(folder),
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-        )
+    gateway = launched(folder, known_issuer(), **settings)
+    process = gateway.process
     with process:
-        gateway = Gateway(process, folder, issuer)
         try:
             yield gateway.announced()
         finally:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import grpc
-import jwt
 import orjson
 import pytest
 
 from gateway import exchange as exchange_module
+from gateway import upkeep as upkeep_module
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act
 from llmx.v1.exchange_service_pb2 import Hello
@@ -182,7 +181,7 @@ async def test_who_half_closes_is_called_no_more_and_not_waited_for(served: Serv
         served.admit(alice, call)
     bob = served.member("bob")
     assert bob.stream is None and bob.away_since == NOW and bob.is_away
-    served.exchange.upkeep(NOW, lambda: 0.0)
+    served.upkeep.look(NOW, lambda: 0.0)
     served.run()
     assert served.metrics.finished == {"no_award": 1}
     served.admit(alice, envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="m2", body=SOON))
@@ -209,7 +208,7 @@ async def test_who_vanishes_keeps_its_place_for_the_grace(served: Served, how: s
     assert bob.stream is None and bob.topics == {"gpu"} and len(bob.outbox) == 1
     assert served.metrics.streams_ended == {"client_vanished": 1}
     served.now += 30
-    served.exchange.upkeep(served.now, certain)
+    served.upkeep.look(served.now, certain)
     served.run()
     assert not served.metrics.finished
     async with served.open("bob", Hello(topics=["gpu"])) as line:
@@ -227,65 +226,15 @@ async def test_after_the_grace_what_waits_moves_to_the_mailbox(served: Served) -
     bob.outbox.confirm(["m2"], NOW)  # so it is the negotiation that must hear
     served.members.part(bob, NOW)
     served.now += 30.1
-    served.exchange.upkeep(served.now, certain)
+    served.upkeep.look(served.now, certain)
     assert bob.is_away and bob.is_boxed and len(bob.outbox) == 0
     assert served.mailbox.index.waiting(bob.key) == 1
     served.run()
     assert served.metrics.finished == {"no_award": 1}, "its negotiations do not wait for it"
     served.now += 3600
-    served.exchange.upkeep(served.now, certain)
+    served.upkeep.look(served.now, certain)
     assert set(bob.tenant.members) == {"agent://alice"}
     assert reasons(served, "alice") == ["expired"]
-
-
-@played
-async def test_upkeep_repeats_what_is_not_acknowledged(served: Served) -> None:
-    alice = served.join("alice")
-    async with served.open("bob", OPEN_TO_ALL) as line:
-        served.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://bob"))
-        assert (await line.heard()).batch.envelopes[0].msg_id == "m1"
-        served.exchange.upkeep(NOW + 0.9, certain)
-        served.exchange.upkeep(NOW + 1, certain)
-        again = await line.heard()
-        assert (again.number, again.batch.envelopes[0].msg_id) == (2, "m1")
-        assert served.metrics.repeated == 1
-        line.send(batch={"acked_msg_ids": ["m1"]})
-        await line.handled()
-        served.exchange.upkeep(NOW + 9, certain)
-        assert not served.member("bob").outbox.has_queued
-
-
-@played
-async def test_a_message_whose_time_is_over_is_a_failure_to_its_sender(served: Served) -> None:
-    alice, bob = served.join("alice"), served.join("bob")
-    told = envelope("alice", Act.ACT_MESSAGE, "agent://bob")
-    told.scope.ttl.FromSeconds(5)
-    served.admit(alice, told)
-    served.exchange.upkeep(NOW + 4.9, certain)
-    assert len(bob.outbox) == 1 and reasons(served, "alice") == []
-    served.exchange.upkeep(NOW + 5, certain)
-    assert len(bob.outbox) == 0 and reasons(served, "alice") == ["expired"]
-    assert stream_of(alice).woken == 1
-
-
-@played
-async def test_a_token_that_ends_or_is_revoked_closes_the_stream(tmp_path: Path) -> None:
-    revoked = tmp_path / "revoked"
-    revoked.write_text("")
-    served = Served(revoked=revoked)
-    token = served.token("carol")
-    async with served.open("bob") as bob, served.open("carol", token=token) as carol:
-        served.exchange.upkeep(NOW + 599, certain)
-        claims = jwt.decode(token, options={"verify_signature": False})
-        revoked.write_text(f"{claims['jti']}\n")
-        served.exchange.upkeep(NOW + 599, certain)
-        assert (await carol.heard()).goodbye.reason == "token_revoked"
-        assert served.session("bob") in served.exchange.sessions
-        served.exchange.upkeep(NOW + 600, certain)
-        assert (await bob.heard()).goodbye.reason == "token_expired"
-        await asyncio.wait((bob.call, carol.call))
-        assert bob.code is carol.code is grpc.StatusCode.UNAUTHENTICATED
-    assert served.member("bob").away_since == NOW  # it may come back with a new token
 
 
 @played
@@ -298,7 +247,7 @@ async def test_a_new_token_for_the_same_agent_lets_the_stream_live_on(served: Se
         bob.send(renew_token={"token": served.token("bob", ttl=900.0, acts=["offer"])})
         answer = (await bob.heard()).token_renewed
         assert answer.token_expires_at.ToSeconds() == NOW + 900
-        served.exchange.upkeep(NOW + 700, certain)
+        served.upkeep.look(NOW + 700, certain)
         bob.send_envelopes(envelope("bob", Act.ACT_MESSAGE, "agent://bob"))
         (refusal,) = (await bob.heard()).batch.refusals
         assert refusal.code == RefusalCode.REFUSAL_CODE_ACT_NOT_ALLOWED
@@ -309,9 +258,9 @@ async def test_confirmations_and_upkeep_come_by_themselves(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exchange_module, "CONFIRM_SECONDS", 0)
-    monkeypatch.setattr(exchange_module, "UPKEEP_SECONDS", 0)
+    monkeypatch.setattr(upkeep_module, "UPKEEP_SECONDS", 0)
     async with asyncio.TaskGroup() as tasks:
-        endless = (served.exchange.confirm(), served.exchange.look_after())
+        endless = (served.exchange.confirm(), served.upkeep.run())
         serving = [tasks.create_task(one) for one in endless]
         async with served.open("bob") as bob:
             bob.send(batch={})

@@ -12,7 +12,7 @@ from llmx.v1.envelope_pb2 import Act, ReceiptRequest
 from llmx.v1.exchange_service_pb2 import ExchangeResponse, Goodbye, Hello
 from llmx.v1.receipt_pb2 import Receipt, ReceiptStage
 from tests.support.fake_streams import FakeStream, Served, played
-from tests.support.gateway_parts import NOW, envelope, stream_of
+from tests.support.gateway_parts import envelope, stream_of
 
 TO_BOB = (Act.ACT_MESSAGE, "agent://bob")
 
@@ -108,7 +108,7 @@ async def test_after_the_grace_there_is_nothing_to_resume(served: Served) -> Non
         assert line.first.welcome.resume_grace.ToSeconds() == 30
         await broken(line)
     served.now += 30.1
-    served.exchange.upkeep(served.now, certain)
+    served.upkeep.look(served.now, certain)
     async with served.open("bob", hello(token)) as line:
         assert not line.first.welcome.resumed
 
@@ -207,49 +207,6 @@ async def test_a_sender_that_asks_is_told_what_was_admitted_and_what_arrived(
 
 
 @played
-async def test_a_quiet_stream_shows_life_and_a_silent_one_ends() -> None:
-    served = Served(heartbeat=10.0)
-    async with served.open("bob", hello()) as line:
-        assert line.first.welcome.heartbeat.ToSeconds() == 10
-        served.exchange.upkeep(NOW + 9.9, certain)
-        served.now = NOW + 10
-        served.exchange.upkeep(served.now, certain)
-        beat = await line.heard()
-        assert (beat.number, beat.WhichOneof("content")) == (0, None)
-        served.exchange.upkeep(NOW + 19.9, certain)
-        served.exchange.upkeep(NOW + 30, certain)
-        assert (await line.heard()).WhichOneof("content") is None
-        served.exchange.upkeep(NOW + 30.1, certain)
-        goodbye = (await line.heard()).goodbye
-        assert (goodbye.reason, bool(goodbye.resume_token)) == ("silent", True)
-
-
-@played
-async def test_a_frame_without_content_is_a_sign_of_life_and_needs_no_answer() -> None:
-    served = Served(heartbeat=10.0)
-    async with served.open("bob", hello()) as line:
-        served.now = NOW + 29
-        line.send()
-        await line.handled()
-        served.session("bob").confirm_soon()
-        served.exchange.upkeep(NOW + 58, certain)
-        assert (await line.heard()).WhichOneof("content") is None, "a heartbeat of its own"
-        assert line.frames.empty() and not served.metrics.refused
-
-
-@played
-async def test_a_stream_that_is_old_enough_is_asked_to_come_again() -> None:
-    served = Served(age_max=60.0)
-    async with served.open("bob", hello()) as line:
-        served.exchange.upkeep(NOW + 60, certain)
-        served.exchange.upkeep(NOW + 60.1, certain)
-        goodbye = (await line.heard()).goodbye
-        assert (goodbye.reason, bool(goodbye.resume_token)) == ("aged", True)
-        await asyncio.wait((line.call,))
-        assert line.code is grpc.StatusCode.UNAVAILABLE
-
-
-@played
 async def test_a_gateway_that_stops_says_where_to_go_and_when(served: Served) -> None:
     async with served.open("bob", hello()) as line:
         served.exchange.stop(("gw-2:7600", "gw-3:7600"), certain)
@@ -277,31 +234,3 @@ async def test_a_slow_consumer_is_told_before_it_is_let_go() -> None:
         again = await line.heard()
         assert ids(again) == ["m0", "m1", "m2"], "its Hello said that none had arrived"
         assert ids(await line.heard()) == ["m3"]
-
-
-@played
-async def test_repeats_of_all_agents_together_stay_within_a_budget() -> None:
-    served = Served(repeats_per_second=2.0)
-    alice = served.join("alice")
-    names = ["bob", "carol", "dave"]
-    for name in names:
-        member = served.join(name)
-        served.admit(alice, envelope("alice", Act.ACT_MESSAGE, f"agent://{name}", msg_id=name))
-        member.outbox.take(NOW, 1 << 20)
-    served.exchange.upkeep(NOW + 1, certain)
-    assert served.metrics.repeated == 2, "the third waits, and is not forgotten"
-    served.exchange.upkeep(NOW + 1.5, certain)
-    assert served.metrics.repeated == 3
-
-
-@played
-async def test_a_gateway_that_is_late_itself_repeats_nothing() -> None:
-    """In a storm of reconnects the acknowledgements wait behind the handshakes."""
-    served = Served()
-    alice, bob = served.join("alice"), served.join("bob")
-    served.admit(alice, envelope("alice", *TO_BOB))
-    bob.outbox.take(NOW, 1 << 20)
-    served.exchange.upkeep(NOW + 1, certain, is_late=True)
-    assert served.metrics.repeated == 0
-    served.exchange.upkeep(NOW + 1.25, certain)
-    assert served.metrics.repeated == 1

@@ -1,0 +1,77 @@
+"""The gRPC server of a gateway: its services, its options, where it listens."""
+
+from __future__ import annotations
+
+import socket
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gateway.control import ControlService
+from gateway.exchange import Exchange
+from gateway.settings import ServerSettings
+from llmx.v1 import control_service_pb2, exchange_service_pb2
+
+EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
+CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+
+FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
+"""Frames above the limit and up to this are read, thrown away and refused, and the stream
+lives on; beyond it grpc ends the call with RESOURCE_EXHAUSTED."""
+
+
+def built_server(
+    exchange: Exchange, control: ControlService, sessions_max: int
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.compression_enabled_algorithms_bitset", 1),  # none: a bomb is a small frame
+            # Otherwise grpc refuses, without a word, some of a crowd of a thousand that comes back.
+            ("grpc.server.max_pending_requests", 4 * sessions_max),
+            ("grpc.server.max_pending_requests_hard_limit", 8 * sessions_max),
+            ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ]
+    )
+    # Without (de)serialisers grpc hands over raw bytes, so an envelope is never built twice.
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+        exchange.handle
+    )
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(EXCHANGE, {"Exchange": handler}),
+            grpc.method_handlers_generic_handler(CONTROL, control.handlers()),
+        )
+    )
+    readiness = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
+    names = (EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server, readiness
+
+
+def listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    """Bind as the settings say; returns the port. Raises OSError when it is taken."""
+    host, port = settings.host, settings.port
+    if port:  # grpc would tell of it in lines of its own, and not why
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host.strip("[]"), port), family=family):
+            pass
+    address = f"{host}:{port}"
+    if settings.unix is not None:
+        server.add_insecure_port(f"unix:{settings.unix}")
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return server.add_insecure_port(address)
+    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+    return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+
+
+async def set_readiness(readiness: health.aio.HealthServicer, status: int) -> None:
+    for name in ("", EXCHANGE, CONTROL):
+        await readiness.set(name, status)
