@@ -135,6 +135,12 @@ class Inbox:
         self._flights.clear()
 
     def restart(self) -> None:
-        """Owe no acknowledgement: in a new session the messages come again and are known."""
+        """Owe no acknowledgement: in a new session the messages come again and are known.
+
+        They come in the order that the gateway knows, so no order is remembered here: a gateway
+        that was started anew may have kept a message and lost the one before it.
+        """
+        self._turned_away.clear()
+        self._turned_away_count = 0
         self._acks.clear()
         self._flights.clear()

@@ -106,3 +106,11 @@ def test_in_a_new_session_nothing_is_acknowledged_until_it_comes_again() -> None
     assert not inbox.has_acks
     assert takes(inbox, "a") == ""
     assert inbox.take_acks(1, BIG) == ["a"]
+
+
+def test_a_new_session_brings_messages_in_the_order_that_the_gateway_knows() -> None:
+    """One that was started anew has kept `b` on its disk, and gets `a` a second time."""
+    inbox = Inbox(10)
+    assert takes(inbox, "a", "b", has_room=False) == ""
+    inbox.restart()
+    assert takes(inbox, "b", "a") == "ba"
