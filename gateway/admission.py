@@ -337,7 +337,7 @@ class Admission:
     ) -> Waiting | None:
         """Answer with `fault`; there is never anything to wait for."""
         self._metrics.refused[fault.code] += 1
-        member.answer_refused(refusal_of(fault, msg_id, negotiation_id).SerializeToString())
+        member.refuse(refusal_of(fault, msg_id, negotiation_id).SerializeToString())
         return None
 
     def _refuse_duplicate(self, member: Member, msg_id: str, opened: str) -> Waiting | None:

@@ -41,6 +41,7 @@ HELLO_SECONDS_MAX = 10.0
 HELLO_BYTES_MAX = 256 * 1024
 CONFIRM_SECONDS = 0.005
 """How long a confirmation may wait for a frame to ride on."""
+INSTANCE_CHARACTERS_MAX = 64
 RECONNECTS_PER_SECOND = 1_000
 """How many agents are asked to come back in one second when the gateway stops."""
 
@@ -261,6 +262,12 @@ class Exchange:
                 grpc.StatusCode.RESOURCE_EXHAUSTED, "this gateway has as many agents as it takes"
             )
             raise AssertionError("abort raises")
+        instance = hello.instance[:INSTANCE_CHARACTERS_MAX]
+        if instance and instance == member.instance and hello.stream_count < member.stream_count:
+            await context.abort(
+                grpc.StatusCode.ABORTED, "a later stream of this agent is open; go on with that one"
+            )
+        member.instance, member.stream_count = instance, hello.stream_count
         fault: object = set_capabilities(
             member, hello.capabilities, self._registration
         ) or set_topics(member, hello.topics, self._registration)

@@ -78,6 +78,7 @@ class Link:
         "_flights",
         "_kept_bytes",
         "_oldest",
+        "at_hand",
         "handled",
         "handled_told",
         "pending",
@@ -96,6 +97,8 @@ class Link:
         """The number of the last batch that was sent."""
         self.pending = Answers([], [], [])
         """What waits for the writer."""
+        self.at_hand: list[bytes] = []
+        """Refusals in the batch at hand: if a break cuts it short, it comes again as a whole."""
         self._discarded = 0
         self._flights: deque[Flight] = deque()
         self._kept_bytes = 0
@@ -120,6 +123,14 @@ class Link:
             self._discarded = 0
             return Heard.NEXT
         return Heard.GAP
+
+    def finish(self) -> bool:
+        """Let the refusals of the batch at hand go; tells whether there were any."""
+        if not self.at_hand:
+            return False
+        self.pending.refusals += self.at_hand
+        self.at_hand = []
+        return True
 
     def discard(self) -> None:
         """Expect that a frame which could not be read was a batch with a number of its own."""
@@ -163,6 +174,7 @@ class Link:
         self._flights.clear()
         self._kept_bytes = 0
         self._discarded = 0
+        self.at_hand = []
         self.sent = received
         self.handled_told = 0  # the answers to it may be among those that were lost
         return msg_ids

@@ -80,6 +80,9 @@ class Member:
     stream: Stream | None = None
     link: Link | None = None
     """Its session; None when there is none to resume."""
+    instance: str = ""
+    """Which process of the agent said Hello last, and with which of its streams."""
+    stream_count: int = 0
     away_since: float | None = None
     is_away: bool = False
     """Has it said good-bye, or stayed away longer than its grace? It hears no calls then."""
@@ -96,6 +99,11 @@ class Member:
             self.link.pending.opened.append(opened)
             if self.stream is not None:
                 self.stream.wake()
+
+    def refuse(self, refusal: bytes) -> None:
+        """Tell the agent, once the batch at hand was handled to its end, a serialised Refusal."""
+        if self.link is not None:
+            self.link.at_hand.append(refusal)
 
     def answer_refused(self, refusal: bytes) -> None:
         """Tell the agent, now or when it resumes, a serialised Refusal."""

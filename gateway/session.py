@@ -279,6 +279,8 @@ class Session:
         settling = self._settle(self.member)
         if settling is not None:
             await settling
+        if link.finish():
+            self.wake()
         link.handled = number
         if batch.envelopes or not batch.acked_msg_ids:
             self._to_confirm.add(self)  # acknowledgements alone can wait for the next frame
@@ -292,6 +294,8 @@ class Session:
                 await waiting
             if index % ADMIT_SLICE == 0:
                 await asyncio.sleep(0)
+                if len(self.link.at_hand) > ANSWERS_MAX and self.link.finish():
+                    self.wake()
                 await self._room_for_answers()
 
     async def _room_for_answers(self) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ class Session:
         )
         self._wake = asyncio.Event()
         self._connected = asyncio.Event()
+        self._instance = secrets.token_hex(8)
+        self._stream_count = 0
         self._closing = asyncio.Event()
         self._ended = asyncio.Event()
         self._last_trouble = "no gateway answered"
@@ -280,6 +283,8 @@ class Session:
     def _say_hello(self) -> ExchangeRequest:
         hello = self._hello()
         hello.resume_token = self._link.token
+        self._stream_count += 1
+        hello.instance, hello.stream_count = self._instance, self._stream_count
         return ExchangeRequest(confirmed_number=self._link.received, hello=hello)
 
     def _begin(self, frame: ExchangeResponse) -> None:

@@ -31,7 +31,7 @@ from llmx.v1 import receipt_pb2 as llmx_dot_v1_dot_receipt__pb2
 from llmx.v1 import refusal_pb2 as llmx_dot_v1_dot_refusal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmx/v1/exchange_service.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15llmx/v1/consent.proto\x1a\x16llmx/v1/envelope.proto\x1a\x19llmx/v1/negotiation.proto\x1a\x15llmx/v1/receipt.proto\x1a\x15llmx/v1/refusal.proto\"\xbb\x01\n\x0f\x45xchangeRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x1f\n\x05hello\x18\n \x01(\x0b\x32\x0e.llmx.v1.HelloH\x00\x12&\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x15.llmx.v1.RequestBatchH\x00\x12*\n\x0brenew_token\x18\x0c \x01(\x0b\x32\x13.llmx.v1.RenewTokenH\x00\x42\t\n\x07\x63ontent\"\xa6\x01\n\x05Hello\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x0e\n\x06topics\x18\x03 \x03(\t\x12\"\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x10.llmx.v1.Consent\x12\x12\n\nuser_agent\x18\x05 \x01(\t\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\x12\x17\n\x0fwindow_messages\x18\x07 \x01(\r\"K\n\x0cRequestBatch\x12$\n\tenvelopes\x18\x01 \x03(\x0b\x32\x11.llmx.v1.Envelope\x12\x15\n\racked_msg_ids\x18\x02 \x03(\t\"\x1b\n\nRenewToken\x12\r\n\x05token\x18\x01 \x01(\t\"\x9a\x02\n\x10\x45xchangeResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12#\n\x07welcome\x18\n \x01(\x0b\x32\x10.llmx.v1.WelcomeH\x00\x12\'\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x16.llmx.v1.ResponseBatchH\x00\x12.\n\rtoken_renewed\x18\x0c \x01(\x0b\x32\x15.llmx.v1.TokenRenewedH\x00\x12#\n\x07goodbye\x18\r \x01(\x0b\x32\x10.llmx.v1.GoodbyeH\x00\x12.\n\rslow_consumer\x18\x0e \x01(\x0b\x32\x15.llmx.v1.SlowConsumerH\x00\x42\t\n\x07\x63ontent\"\xf1\x02\n\x07Welcome\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x34\n\x10token_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x66rame_bytes_max\x18\x05 \x01(\x04\x12\x19\n\x11payload_bytes_max\x18\x06 \x01(\x04\x12\'\n\x03now\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x08 \x01(\t\x12\x0f\n\x07resumed\x18\t \x01(\x08\x12/\n\x0cresume_grace\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fwindow_messages\x18\x0b \x01(\r\x12,\n\theartbeat\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa9\x01\n\rResponseBatch\x12$\n\tenvelopes\x18\x01 \x03(\x0b\x32\x11.llmx.v1.Envelope\x12\"\n\x08refusals\x18\x02 \x03(\x0b\x32\x10.llmx.v1.Refusal\x12*\n\x06opened\x18\x03 \x03(\x0b\x32\x1a.llmx.v1.NegotiationOpened\x12\"\n\x08receipts\x18\x04 \x03(\x0b\x32\x10.llmx.v1.Receipt\"D\n\x0cTokenRenewed\x12\x34\n\x10token_expires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x84\x01\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0freconnect_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07move_to\x18\x04 \x03(\t\x12\x14\n\x0cresume_token\x18\x05 \x01(\t\"F\n\x0cSlowConsumer\x12\x18\n\x10waiting_messages\x18\x01 \x01(\x04\x12\x1c\n\x14waiting_messages_max\x18\x02 \x01(\x04\x32V\n\x0f\x45xchangeService\x12\x43\n\x08\x45xchange\x12\x18.llmx.v1.ExchangeRequest\x1a\x19.llmx.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmx/v1/exchange_service.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15llmx/v1/consent.proto\x1a\x16llmx/v1/envelope.proto\x1a\x19llmx/v1/negotiation.proto\x1a\x15llmx/v1/receipt.proto\x1a\x15llmx/v1/refusal.proto\"\xbb\x01\n\x0f\x45xchangeRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12\x1f\n\x05hello\x18\n \x01(\x0b\x32\x0e.llmx.v1.HelloH\x00\x12&\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x15.llmx.v1.RequestBatchH\x00\x12*\n\x0brenew_token\x18\x0c \x01(\x0b\x32\x13.llmx.v1.RenewTokenH\x00\x42\t\n\x07\x63ontent\"\xce\x01\n\x05Hello\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x0e\n\x06topics\x18\x03 \x03(\t\x12\"\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x10.llmx.v1.Consent\x12\x12\n\nuser_agent\x18\x05 \x01(\t\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\x12\x17\n\x0fwindow_messages\x18\x07 \x01(\r\x12\x10\n\x08instance\x18\x08 \x01(\t\x12\x14\n\x0cstream_count\x18\t \x01(\x04\"K\n\x0cRequestBatch\x12$\n\tenvelopes\x18\x01 \x03(\x0b\x32\x11.llmx.v1.Envelope\x12\x15\n\racked_msg_ids\x18\x02 \x03(\t\"\x1b\n\nRenewToken\x12\r\n\x05token\x18\x01 \x01(\t\"\x9a\x02\n\x10\x45xchangeResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x18\n\x10\x63onfirmed_number\x18\x02 \x01(\x04\x12#\n\x07welcome\x18\n \x01(\x0b\x32\x10.llmx.v1.WelcomeH\x00\x12\'\n\x05\x62\x61tch\x18\x0b \x01(\x0b\x32\x16.llmx.v1.ResponseBatchH\x00\x12.\n\rtoken_renewed\x18\x0c \x01(\x0b\x32\x15.llmx.v1.TokenRenewedH\x00\x12#\n\x07goodbye\x18\r \x01(\x0b\x32\x10.llmx.v1.GoodbyeH\x00\x12.\n\rslow_consumer\x18\x0e \x01(\x0b\x32\x15.llmx.v1.SlowConsumerH\x00\x42\t\n\x07\x63ontent\"\xf1\x02\n\x07Welcome\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x34\n\x10token_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x66rame_bytes_max\x18\x05 \x01(\x04\x12\x19\n\x11payload_bytes_max\x18\x06 \x01(\x04\x12\'\n\x03now\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x08 \x01(\t\x12\x0f\n\x07resumed\x18\t \x01(\x08\x12/\n\x0cresume_grace\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fwindow_messages\x18\x0b \x01(\r\x12,\n\theartbeat\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa9\x01\n\rResponseBatch\x12$\n\tenvelopes\x18\x01 \x03(\x0b\x32\x11.llmx.v1.Envelope\x12\"\n\x08refusals\x18\x02 \x03(\x0b\x32\x10.llmx.v1.Refusal\x12*\n\x06opened\x18\x03 \x03(\x0b\x32\x1a.llmx.v1.NegotiationOpened\x12\"\n\x08receipts\x18\x04 \x03(\x0b\x32\x10.llmx.v1.Receipt\"D\n\x0cTokenRenewed\x12\x34\n\x10token_expires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x84\x01\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0freconnect_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07move_to\x18\x04 \x03(\t\x12\x14\n\x0cresume_token\x18\x05 \x01(\t\"F\n\x0cSlowConsumer\x12\x18\n\x10waiting_messages\x18\x01 \x01(\x04\x12\x1c\n\x14waiting_messages_max\x18\x02 \x01(\x04\x32V\n\x0f\x45xchangeService\x12\x43\n\x08\x45xchange\x12\x18.llmx.v1.ExchangeRequest\x1a\x19.llmx.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,23 +41,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGEREQUEST']._serialized_start=229
   _globals['_EXCHANGEREQUEST']._serialized_end=416
   _globals['_HELLO']._serialized_start=419
-  _globals['_HELLO']._serialized_end=585
-  _globals['_REQUESTBATCH']._serialized_start=587
-  _globals['_REQUESTBATCH']._serialized_end=662
-  _globals['_RENEWTOKEN']._serialized_start=664
-  _globals['_RENEWTOKEN']._serialized_end=691
-  _globals['_EXCHANGERESPONSE']._serialized_start=694
-  _globals['_EXCHANGERESPONSE']._serialized_end=976
-  _globals['_WELCOME']._serialized_start=979
-  _globals['_WELCOME']._serialized_end=1348
-  _globals['_RESPONSEBATCH']._serialized_start=1351
-  _globals['_RESPONSEBATCH']._serialized_end=1520
-  _globals['_TOKENRENEWED']._serialized_start=1522
-  _globals['_TOKENRENEWED']._serialized_end=1590
-  _globals['_GOODBYE']._serialized_start=1593
-  _globals['_GOODBYE']._serialized_end=1725
-  _globals['_SLOWCONSUMER']._serialized_start=1727
-  _globals['_SLOWCONSUMER']._serialized_end=1797
-  _globals['_EXCHANGESERVICE']._serialized_start=1799
-  _globals['_EXCHANGESERVICE']._serialized_end=1885
+  _globals['_HELLO']._serialized_end=625
+  _globals['_REQUESTBATCH']._serialized_start=627
+  _globals['_REQUESTBATCH']._serialized_end=702
+  _globals['_RENEWTOKEN']._serialized_start=704
+  _globals['_RENEWTOKEN']._serialized_end=731
+  _globals['_EXCHANGERESPONSE']._serialized_start=734
+  _globals['_EXCHANGERESPONSE']._serialized_end=1016
+  _globals['_WELCOME']._serialized_start=1019
+  _globals['_WELCOME']._serialized_end=1388
+  _globals['_RESPONSEBATCH']._serialized_start=1391
+  _globals['_RESPONSEBATCH']._serialized_end=1560
+  _globals['_TOKENRENEWED']._serialized_start=1562
+  _globals['_TOKENRENEWED']._serialized_end=1630
+  _globals['_GOODBYE']._serialized_start=1633
+  _globals['_GOODBYE']._serialized_end=1765
+  _globals['_SLOWCONSUMER']._serialized_start=1767
+  _globals['_SLOWCONSUMER']._serialized_end=1837
+  _globals['_EXCHANGESERVICE']._serialized_start=1839
+  _globals['_EXCHANGESERVICE']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

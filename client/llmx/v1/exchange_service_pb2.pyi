@@ -30,7 +30,7 @@ class ExchangeRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ..., confirmed_number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., batch: _Optional[_Union[RequestBatch, _Mapping]] = ..., renew_token: _Optional[_Union[RenewToken, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("agent_id", "capabilities", "topics", "consents", "user_agent", "resume_token", "window_messages")
+    __slots__ = ("agent_id", "capabilities", "topics", "consents", "user_agent", "resume_token", "window_messages", "instance", "stream_count")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     TOPICS_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,8 @@ class Hello(_message.Message):
     USER_AGENT_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     WINDOW_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_COUNT_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     topics: _containers.RepeatedScalarFieldContainer[str]
@@ -45,7 +47,9 @@ class Hello(_message.Message):
     user_agent: str
     resume_token: str
     window_messages: int
-    def __init__(self, agent_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., topics: _Optional[_Iterable[str]] = ..., consents: _Optional[_Iterable[_Union[_consent_pb2.Consent, _Mapping]]] = ..., user_agent: _Optional[str] = ..., resume_token: _Optional[str] = ..., window_messages: _Optional[int] = ...) -> None: ...
+    instance: str
+    stream_count: int
+    def __init__(self, agent_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., topics: _Optional[_Iterable[str]] = ..., consents: _Optional[_Iterable[_Union[_consent_pb2.Consent, _Mapping]]] = ..., user_agent: _Optional[str] = ..., resume_token: _Optional[str] = ..., window_messages: _Optional[int] = ..., instance: _Optional[str] = ..., stream_count: _Optional[int] = ...) -> None: ...
 
 class RequestBatch(_message.Message):
     __slots__ = ("envelopes", "acked_msg_ids")

@@ -87,7 +87,8 @@ class ExchangeServiceServicer:
 
         The call ends with OK when the agent half-closes it; with UNAUTHENTICATED for a token
         that is missing, wrong, expired or revoked, or names no agent; with PERMISSION_DENIED when
-        the Hello names another agent than the token; with INVALID_ARGUMENT when the first frame
+        the Hello names another agent than the token; with ABORTED for a Hello that a later stream
+        has overtaken; with INVALID_ARGUMENT when the first frame
         is no Hello; with RESOURCE_EXHAUSTED for a frame too large to be thrown away, a slow
         consumer, or a gateway that is full; with UNAVAILABLE when the gateway stops, the stream was
         silent or has reached its age; with OUT_OF_RANGE for a gap in the numbers; with

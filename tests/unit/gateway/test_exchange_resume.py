@@ -11,7 +11,7 @@ from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act, ReceiptRequest
 from llmx.v1.exchange_service_pb2 import ExchangeResponse, Goodbye, Hello
 from llmx.v1.receipt_pb2 import Receipt, ReceiptStage
-from tests.support.fake_streams import FakeStream, Served, played
+from tests.support.fake_streams import Aborted, FakeStream, Served, played
 from tests.support.gateway_parts import envelope, stream_of
 
 TO_BOB = (Act.ACT_MESSAGE, "agent://bob")
@@ -234,3 +234,21 @@ async def test_a_slow_consumer_is_told_before_it_is_let_go() -> None:
         again = await line.heard()
         assert ids(again) == ["m0", "m1", "m2"], "its Hello said that none had arrived"
         assert ids(await line.heard()) == ["m3"]
+
+
+@played
+async def test_a_hello_that_was_held_up_does_not_replace_the_stream_after_it(
+    served: Served,
+) -> None:
+    """The agent had given that connection up; to be replaced would end it for good."""
+    late = Hello(instance="p1", stream_count=1, topics=["old"])
+    newer = Hello(instance="p1", stream_count=2, topics=["new"])
+    async with served.open("bob", newer) as line:
+        stream = served.stream("bob")
+        stream.send(hello=late)
+        with pytest.raises(Aborted) as aborted:
+            await served.exchange.handle(None, stream)  # type: ignore[arg-type]
+        assert aborted.value.code is grpc.StatusCode.ABORTED
+        assert served.member("bob").topics == {"new"} and line.code is None
+    async with served.open("bob", Hello(instance="p2", stream_count=1)) as line:
+        assert line.first.welcome.agent_id == "agent://bob", "another process may start anew"
