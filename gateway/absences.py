@@ -125,7 +125,7 @@ class Absences:
         rest = self._fill(member, parcels)
         self._mailbox.put_back(key, rest)
         member.is_boxed = self._mailbox.index.waiting(key) > 0
-        if rest:
+        if rest or not parcels:  # no room, or a disk that cannot be read
             self._without_room[key] = member
         else:
             self.refill_soon(member)

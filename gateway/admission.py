@@ -104,15 +104,17 @@ class Admission:
         ttl = self._headers.time_to_live(
             envelope, msg_id, act, negotiation_id, len(payload), len(raw), sender, now
         )
-        if over is not None or not ttl:
-            fault = self._headers.fault(envelope, len(raw), sender, now) or over
-            if fault is not None:
-                return self._refuse(member, msg_id, fault, negotiation_id)
         key = member.key + msg_id
         quality = envelope.quality_of_service
         opened = self._duplicates.find(key)
         if opened is None and quality == QUALITY_OF_SERVICE_ONCE:
             opened = self._once.find(key)
+        if over is not None or not ttl:
+            fault = self._headers.fault(envelope, len(raw), sender, now)
+            if fault is None and opened is None:
+                fault = over  # what was admitted before is no message that came too early
+            if fault is not None:
+                return self._refuse(member, msg_id, fault, negotiation_id)
         if opened is not None:
             if member.owed:
                 # DUPLICATE means that it was admitted; the disk may yet refuse the first copy.

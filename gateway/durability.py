@@ -217,6 +217,8 @@ class Durability:
         tape = self._tape()
         if tape.deliver(member, parcel) is Pushed.QUEUED:
             self._store.write(tape.statements, lambda written: _end(tape, written=written))
+        else:  # no room to keep it; it may reach an agent that is here
+            self._router.deliver(member, parcel)
 
     def concerns(self, negotiation_id: str) -> bool:
         """Tell whether a negotiation is durable."""
@@ -264,7 +266,7 @@ class Durability:
 
     def forget_old(self, now: float, is_known: Callable[[str], bool]) -> None:
         """Forget ids that are old, and journals of negotiations that the tables pushed out."""
-        if not self.is_available:
+        if self._store.is_failing:  # one that is only full needs this to have room again
             return
         statements: list[Statement] = [(PURGE, (self._remembered_since(now),))]
         if now >= self._sweep_at:

@@ -21,8 +21,10 @@ from gateway.outbox import Parcel
 
 FLIGHTS_MAX = 1_024
 """Batches that may be unconfirmed; beyond it the session cannot be resumed from the oldest."""
-KEPT_BYTES_MAX = 4 * 1024 * 1024
-"""Bytes of unconfirmed answers; beyond it the same."""
+KEPT_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes of unconfirmed answers and msg_ids; beyond it the same."""
+MSG_ID_BYTES = 64
+"""What a msg_id weighs, about."""
 
 
 class Heard(enum.Enum):
@@ -64,10 +66,11 @@ class Flight(msgspec.Struct, gc=False):
     """A batch that was sent and is not confirmed."""
 
     number: int
-    parcels: list[Parcel]
+    msg_ids: list[str]
+    """The messages; not they themselves, which end with their acknowledgement."""
     answers: Answers | None
     size: int
-    """Bytes of the answers."""
+    """Bytes of all that."""
 
 
 class Link:
@@ -139,8 +142,9 @@ class Link:
     def send(self, parcels: list[Parcel], answers: Answers | None) -> int:
         """Return the number for a batch with these contents, and keep them until confirmed."""
         self.sent += 1
-        size = 0 if answers is None else answers.size
-        self._flights.append(Flight(self.sent, parcels, answers, size))
+        size = MSG_ID_BYTES * len(parcels) + (0 if answers is None else answers.size)
+        msg_ids = [parcel.msg_id for parcel in parcels]
+        self._flights.append(Flight(self.sent, msg_ids, answers, size))
         self._kept_bytes += size
         if len(self._flights) > FLIGHTS_MAX or self._kept_bytes > KEPT_BYTES_MAX:
             dropped = self._flights.popleft()
@@ -170,7 +174,7 @@ class Link:
             [one for answers in lost for one in answers.opened] + pending.opened,
             [one for answers in lost for one in answers.receipts] + pending.receipts,
         )
-        msg_ids = {parcel.msg_id for flight in self._flights for parcel in flight.parcels}
+        msg_ids = {msg_id for flight in self._flights for msg_id in flight.msg_ids}
         self._flights.clear()
         self._kept_bytes = 0
         self._discarded = 0

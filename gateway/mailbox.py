@@ -16,6 +16,7 @@ a crash some may come a second time, and none is missing.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -189,6 +190,9 @@ class Mailbox:
             self._log.error("the mailbox could not be read", error=str(error))
             self.put_back(owner, parcels)
             return []
+        except asyncio.CancelledError:  # the gateway stops, and saves what waits
+            self.put_back(owner, parcels)
+            raise
         taken: list[Parcel] = []
         for entry, parcel in zip(entries, parcels, strict=True):
             if self.index.find(owner, parcel.msg_id) is not entry:

@@ -252,7 +252,9 @@ class Negotiations:
     def _answer_call(self, call: Call, effects: list[Effect], cause: Cause) -> None:
         """Tell the initiator that its call is open, and everybody eligible of the call."""
         if effects and type(effects[0]) is Refuse:
-            self._members.duplicates.forget(cause.sender.key + cause.parcel.msg_id)
+            key = cause.sender.key + cause.parcel.msg_id
+            self._members.duplicates.forget(key)
+            self._members.once.forget(key)
             return
         self._metrics.calls += 1
         self._router.answer_opened(cause.sender, _opened(call, call.msg_id))

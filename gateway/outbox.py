@@ -262,15 +262,18 @@ class Outbox:
         self._retry_at = now + self._retry_first + (self._wait - self._retry_first) * jitter
         return len(self._again)
 
-    def expire(self, now: float) -> list[Parcel]:
-        """Remove and return what could not be delivered in time."""
+    def expire(self, now: float, count_max: int | None = None) -> list[Parcel]:
+        """Remove and return what could not be delivered in time, `count_max` of it at most."""
         if now < self._next_expiry:
             return []
         owed = list(chain(self._sent.values(), self._waiting.values()))
         over = [parcel for parcel in owed if parcel.expires_at <= now]
-        self._next_expiry = min(
-            (parcel.expires_at for parcel in owed if parcel.expires_at > now), default=NEVER
-        )
+        if count_max is not None and len(over) > count_max:
+            del over[count_max:]  # the rest is still due
+        else:
+            self._next_expiry = min(
+                (parcel.expires_at for parcel in owed if parcel.expires_at > now), default=NEVER
+            )
         self._drop(over)
         return [parcel for parcel in over if parcel.repeats]
 

@@ -196,7 +196,7 @@ class Router:
     def deliver(self, member: Member, parcel: Parcel) -> Pushed:
         """Put a message into a member's outbox, or into its mailbox behind what waits there.
 
-        A stream that is full is closed.
+        A stream whose outbox is full is closed; one that empties a full mailbox is not.
         """
         if member.is_boxed:
             pushed = self.mailbox.keep(member.key, parcel)
@@ -214,7 +214,7 @@ class Router:
             self._warn(member)
         elif pushed is Pushed.FULL:
             self._metrics.overflowed += 1
-            if member.stream is not None:
+            if member.stream is not None and not member.is_boxed:
                 member.stream.close(
                     "slow_consumer",
                     f"{len(member.outbox)} messages wait to be acknowledged",

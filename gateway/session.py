@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -25,16 +24,17 @@ from google.protobuf.message import DecodeError
 from gateway.admission import Admission
 from gateway.auth import Identity
 from gateway.clock import Clock
+from gateway.endings import STATUS_OF, Ending
 from gateway.headers import Sender
 from gateway.link import Heard, Link
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
-from llmx.v1.exchange_service_pb2 import Goodbye, SlowConsumer, TokenRenewed
+from llmx.v1.exchange_service_pb2 import SlowConsumer, TokenRenewed
 from llmx.wire.v1.frame_pb2 import RequestBatchBytes, RequestFrame, ResponseFrame
 
 ADMIT_SLICE = 64
-"""Envelopes of one frame that are admitted before other streams get their turn."""
+"""Envelopes of one frame, or deliveries, before other streams get their turn."""
 
 ANSWERS_MAX = 1_000
 """Refusals and answers that may wait for the writer; then the reader waits."""
@@ -49,19 +49,6 @@ around them it stays below the limit, which is also what grpc libraries take by 
 SILENT_HEARTBEATS = 3
 """After so many heartbeats without a frame, the other side is taken for dead."""
 
-STATUS_OF = {
-    "token_expired": grpc.StatusCode.UNAUTHENTICATED,
-    "token_revoked": grpc.StatusCode.UNAUTHENTICATED,
-    "replaced": grpc.StatusCode.ALREADY_EXISTS,
-    "slow_consumer": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "stopping": grpc.StatusCode.UNAVAILABLE,
-    "silent": grpc.StatusCode.UNAVAILABLE,
-    "aged": grpc.StatusCode.UNAVAILABLE,
-    "out_of_order": grpc.StatusCode.OUT_OF_RANGE,
-}
-RESUMABLE = frozenset(STATUS_OF) - {"replaced", "token_revoked"}
-"""After these the agent may go on with its session on another stream."""
-
 TIMESTAMP_SECONDS_MAX = 253_402_300_799
 """The end of the year 9999; a Timestamp knows nothing beyond it."""
 
@@ -71,18 +58,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 def told_expiry(expires_at: float) -> int:
     """Return the end of a token as whole seconds that a Timestamp can hold."""
     return max(0, min(int(expires_at), TIMESTAMP_SECONDS_MAX))
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a stream ends."""
-
-    reason: str
-    detail: str
-    reconnect_after: float = 0.0
-    """Seconds that the agent shall wait; 0 for as long as it likes."""
-    move_to: tuple[str, ...] = ()
-    """Addresses of gateways to connect to instead."""
 
 
 class Session:
@@ -180,9 +155,10 @@ class Session:
     def show_life(self, now: float, heartbeat: float) -> None:
         """Send a frame without content if nothing was sent for a heartbeat, in seconds.
 
-        The stream is closed when nothing came for several.
+        The stream is closed when nothing came for several, unless a batch of it still waits for
+        the disk: then it is we who do not read.
         """
-        if now - self._heard_at > SILENT_HEARTBEATS * heartbeat:
+        if now - self._heard_at > SILENT_HEARTBEATS * heartbeat and not self._is_taking:
             self.close("silent", f"nothing came for {SILENT_HEARTBEATS} heartbeats")
         elif now - self._spoke_at >= heartbeat:
             self._is_alive_due = True
@@ -259,6 +235,9 @@ class Session:
     async def _take(self, number: int, batch: RequestBatchBytes) -> bool:
         """Handle a batch; returns False when one before it is missing."""
         link, outbox = self.link, self.member.outbox
+        if not number:
+            self._refuse_frame("MALFORMED_FRAME", "a batch bears no number; they count from 1")
+            return True
         match link.hear(number):
             case Heard.REPEAT:
                 self._metrics.batches_repeated += 1
@@ -288,12 +267,14 @@ class Session:
 
     async def _admit(self, envelopes: Sequence[bytes]) -> None:
         admit, sender = self._admission.admit, self.sender
+        metrics, turn_over = self._metrics, self._metrics.delivered + ADMIT_SLICE
         for index, raw in enumerate(envelopes, 1):
             waiting = admit(sender, raw)
             if waiting is not None:
                 await waiting
-            if index % ADMIT_SLICE == 0:
+            if index % ADMIT_SLICE == 0 or metrics.delivered > turn_over:
                 await asyncio.sleep(0)
+                turn_over = metrics.delivered + ADMIT_SLICE
                 if len(self.link.at_hand) > ANSWERS_MAX and self.link.finish():
                     self.wake()
                 await self._room_for_answers()
@@ -349,7 +330,7 @@ class Session:
             if self._ending is not None and (is_told or self._ending.reason != "stopping"):
                 if self._is_taking:
                     return None  # the agent shall hear what became of the batch at hand
-                frame.goodbye = self._goodbye(self._ending).SerializeToString()
+                frame.goodbye = self._ending.goodbye(link.token).SerializeToString()
                 self._said_goodbye = True
             elif self._half_closed and self._ending is None:
                 # A call that breaks looks half-closed for a moment, before grpc cancels us. A
@@ -386,11 +367,3 @@ class Session:
             batch.receipts.extend(answers.receipts)
         frame.number = link.send(parcels, answers)
         return True
-
-    def _goodbye(self, ending: Ending) -> Goodbye:
-        goodbye = Goodbye(reason=ending.reason, detail=ending.detail, move_to=ending.move_to)
-        if ending.reason in RESUMABLE:
-            goodbye.resume_token = self.link.token
-        if ending.reconnect_after > 0:
-            goodbye.reconnect_after.FromNanoseconds(int(ending.reconnect_after * 1e9))
-        return goodbye

@@ -9,7 +9,8 @@ is appended
 - to an accept that wants a confirmation;
 - to what an initiator hears of an agent that thinks: until when its answer counts now.
 
-All of it is true when the gateway sends the message for the first time; a repeat says the same.
+The durations are true when the message is queued; the times hold whenever it comes, also to an
+agent that was away meanwhile. A repeat says the same.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Turns:
             self.deciding[call.negotiation_id] = Standing(call)
         now = self._now()
         deadline = call.closes_at if call.deadline is None else call.deadline
-        return _appended(call.round, call.closes_at - now, deadline - now)
+        return _appended(now, call.round, call.closes_at - now, deadline - now)
 
     def relayed(self, state: State, event: Event, effects: list[Effect]) -> bytes:
         """Return what is appended to an act on its way to the initiator, if it goes there.
@@ -116,7 +117,7 @@ class Turns:
         if not any(type(effect) is Relay for effect in effects):
             return b""
         if type(event) is ThinkingReceived:
-            return _appended(call.round, *_waited_for(state, event.sender, now))
+            return _appended(now, call.round, *_waited_for(state, event.sender, now))
         if standing is None or type(event) is not OfferReceived:
             return b""
         if state.phase not in (Phase.OPEN, Phase.CLOSED):
@@ -131,20 +132,20 @@ class Turns:
         own_last = standing.own_last_msg_id
         best = standing.best(state, now)
         if best is None:
-            return _appended(call.round, answer_in, deadline_in, own_last)
+            return _appended(now, call.round, answer_in, deadline_in, own_last)
         offer = StandingOffer(offer_id=best.msg_id, sender=best.sender, value=best.value)
-        return _appended(call.round, answer_in, deadline_in, own_last, offer)
+        return _appended(now, call.round, answer_in, deadline_in, own_last, offer)
 
     def asked(self, state: State | None, tell: Tell) -> bytes:
         """Return what is appended to a message of the exchange's own; often nothing."""
         body: Mapping[str, Any] = tell.body
         if state is None or "outcome" in body:
             return b""
-        round_ = state.terms.round
+        now, round_ = self._now(), state.terms.round
         award = body.get("award", NOTHING)
         if "confirm_within" in award:
             within = award["confirm_within"]
-            return _appended(round_, within, SPANS_MAX * within, tell.in_reply_to)
+            return _appended(now, round_, within, SPANS_MAX * within, tell.in_reply_to)
         choice = body.get("result", NOTHING)
         if "ranking" not in choice:
             return b""
@@ -156,7 +157,7 @@ class Turns:
             )
         standing = self.deciding.get(state.terms.call.negotiation_id)
         own_last = tell.in_reply_to if standing is None else standing.own_last_msg_id
-        return _appended(round_, within, SPANS_MAX * within, own_last, offer)
+        return _appended(now, round_, within, SPANS_MAX * within, own_last, offer)
 
     def forget(self, negotiation_id: str) -> None:
         """Drop what is known of a negotiation that is over."""
@@ -177,6 +178,7 @@ def _waited_for(state: State, agent: str, now: float) -> tuple[float, float]:
 
 
 def _appended(
+    now: float,
     round_: int,
     answer_in: float,
     deadline_in: float,
@@ -189,6 +191,9 @@ def _appended(
         own_last_msg_id=own_last_msg_id,
         standing_offer=standing_offer,
     )
-    turn.answer_in.FromNanoseconds(max(0, round(answer_in * 1e9)))
-    turn.deadline_in.FromNanoseconds(max(0, round(deadline_in * 1e9)))
+    answer_in, deadline_in = max(0.0, answer_in), max(0.0, deadline_in)
+    turn.answer_in.FromNanoseconds(round(answer_in * 1e9))
+    turn.deadline_in.FromNanoseconds(round(deadline_in * 1e9))
+    turn.answer_by.FromNanoseconds(round((now + answer_in) * 1e9))
+    turn.deadline_at.FromNanoseconds(round((now + deadline_in) * 1e9))
     return Envelope(turn=turn).SerializeToString()

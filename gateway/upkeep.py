@@ -29,6 +29,8 @@ LATE_SECONDS = 0.1
 WATCH_SLICES = 8
 """In how many looks every stream is looked at once, if there are many."""
 WATCH_SLICE_MIN = 64
+EXPIRE_MAX = 2_000
+"""Messages that one look takes out of outboxes; their senders are told of each, 20 µs apiece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,17 @@ class Upkeep:
                 session.close("aged", "the stream is as old as streams may be; open another one")
             else:
                 session.show_life(now, self._limits.heartbeat)
-        for member in list(self._members.owing.values()):
+        owing, left = self._members.owing, EXPIRE_MAX
+        for member in list(owing.values()):
             if not len(member.outbox):
-                del self._members.owing[member.key]
+                del owing[member.key]
             elif member.outbox.next_due <= now:
-                self._tend(member, now, chance, is_late=is_late)
+                over = member.outbox.expire(now, left)
+                left -= len(over)
+                if over:
+                    self._router.undelivered(member, over, "expired")
+                if self._repeat(member, now, chance, is_late=is_late) or over:
+                    owing[member.key] = owing.pop(member.key)  # others come first now
         for member in self._members.away_before(now - self._limits.grace):
             self._absences.leave(member)
             self._left.append(member)
@@ -117,17 +125,18 @@ class Upkeep:
             self._left.clear()
             self._negotiations.leave(gone)
 
-    def _tend(
+    def _repeat(
         self, member: Member, now: float, chance: Callable[[], float], *, is_late: bool
-    ) -> None:
-        outbox = member.outbox
-        over = outbox.expire(now)
-        if over:
-            self._router.undelivered(member, over, "expired")
-        # What all agents together do not get again now, they get when the budget allows it.
-        stream = member.stream
+    ) -> bool:
+        """Send again what is late; tells whether the budget allowed it.
+
+        What all agents together do not get again now, they get when it does.
+        """
+        outbox, stream = member.outbox, member.stream
         if stream is None or is_late or not outbox.is_late(now):
-            return
-        if self._repeats.allows(now, outbox.sent_count):
-            self._metrics.repeated += outbox.repeat(now, chance())
-            stream.wake()
+            return False
+        if not self._repeats.allows(now, outbox.sent_count):
+            return False
+        self._metrics.repeated += outbox.repeat(now, chance())
+        stream.wake()
+        return True

@@ -77,6 +77,14 @@ class Admission:
         waiting.set_exception(error)
         return True
 
+    def too_large(self) -> list[Refused]:
+        """Return, once, the refusals of what no frame can carry."""
+        reason = f"the message is larger than a frame, {self.outbox.envelope_bytes_max} bytes"
+        return [
+            Refused("TOO_LARGE", reason, remedy="send less in one message", msg_id=msg_id)
+            for msg_id in self.outbox.too_large()
+        ]
+
     def fail(self, error: SessionError) -> None:
         """Hear that nothing will be admitted any more."""
         self.failure = error

@@ -34,6 +34,9 @@ class Outbox:
         self._queue: deque[str] = deque()
         self._flights: deque[tuple[int, list[str]]] = deque()
         self._owed: dict[str, Owed] = {}
+        self._too_large: list[str] = []
+        self.envelope_bytes_max = 0
+        """What no frame of the gateway can carry is not sent; 0 when nobody knows."""
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -69,7 +72,8 @@ class Outbox:
     def take(self, number: int, bytes_max: int) -> list[Envelope]:
         """Return what frame `number` shall carry: all that is queued, up to `bytes_max`.
 
-        At least one message is taken, however large; its refusal is the gateway's business.
+        At least one message is taken, unless it is too large for any frame: a gateway throws such
+        a frame away unread, and could not say which message it refuses.
         """
         taken: list[Envelope] = []
         size = 0
@@ -78,7 +82,11 @@ class Outbox:
             if owed is None:  # settled while it waited
                 self._queue.popleft()
                 continue
-            size += owed.envelope.ByteSize() + OVERHEAD_BYTES
+            weight = owed.envelope.ByteSize() + OVERHEAD_BYTES
+            if 0 < self.envelope_bytes_max < weight:
+                self._too_large.append(self._queue.popleft())
+                continue
+            size += weight
             if taken and size > bytes_max:
                 break
             self._queue.popleft()
@@ -86,6 +94,11 @@ class Outbox:
         if taken:
             self._flights.append((number, [envelope.msg_id for envelope in taken]))
         return taken
+
+    def too_large(self) -> list[str]:
+        """Return, once, the msg_ids of what no frame can carry; it stays owed until settled."""
+        found, self._too_large = self._too_large, []
+        return found
 
     def confirm(self, number: int) -> list[str]:
         """Forget the frames up to `number` and return the msg_ids that count as admitted."""

@@ -47,6 +47,7 @@ from llmx.link import Arrival, Begun, Link
 from llmx.route import Route
 from llmx.stream import Stream
 from llmx.tokens import Tokens
+from llmx.turns import count_from
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.exchange_service_pb2 import (
     ExchangeRequest,
@@ -124,7 +125,7 @@ class Session:
             hello=self._say_hello,
             begin=self._begin,
             take=self._take,
-            next_frame=lambda: self._stream.next_frame(self._link, self._outbox, self._inbox),
+            next_frame=self._next_frame,
             is_done=lambda: self._closing.is_set() and not self._outbox,
         )
         self._wake = asyncio.Event()
@@ -306,9 +307,16 @@ class Session:
         self.welcome = welcome
         self._route.arrived()
         self._stream.begin(welcome, time.monotonic())
+        self._outbox.envelope_bytes_max = welcome.frame_bytes_max
         self._connected.set()
         self._hooks.connected(welcome, first)
         self._wake.set()
+
+    def _next_frame(self) -> ExchangeRequest | None:
+        frame = self._stream.next_frame(self._link, self._outbox, self._inbox)
+        for error in self._admission.too_large():
+            self._take_refusal(error)
+        return frame
 
     def _leave(self, ending: Ending) -> None:
         """Learn from a stream's end where to go and how to go on there."""
@@ -374,6 +382,8 @@ class Session:
             key = (envelope.sender, envelope.msg_id, envelope.negotiation_id)
             if not inbox.admits(key):
                 continue
+            if envelope.HasField("turn"):
+                count_from(envelope.turn, time.monotonic() + self._stream.clock_offset)
             try:
                 taken = deliver(envelope, partial(self._finish, key))
             except LlmxError as error:  # closing: there is nobody left to hand it to

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from llmx.v1 import turn_pb2
 from llmx.v1.envelope_pb2 import Envelope
 
 
@@ -21,7 +22,7 @@ class StandingOffer:
 class Turn:
     """How long the agent has, what stands, and what it did last.
 
-    True when the gateway sent the message for the first time: after a reconnect less is left.
+    The times are counted by the gateway's clock, so they are right for a message that came late.
     """
 
     round: int
@@ -62,6 +63,18 @@ class Turn:
             offer = self.standing_offer
             said.append(f"The best offer so far is {offer.value:g} by {offer.agent}.")
         return " ".join(said)
+
+
+def count_from(told: turn_pb2.Turn, now: float) -> None:
+    """Shorten the durations of a turn to what is left of them at `now`, by the gateway's clock.
+
+    A gateway tells the times when it queues a message; one that waited for its agent, or was sent
+    again, has less left. From one that tells no times the durations stay as they are.
+    """
+    for duration, until in ((told.answer_in, "answer_by"), (told.deadline_in, "deadline_at")):
+        if told.HasField(until):
+            left = getattr(told, until).ToNanoseconds() - round(now * 1e9)
+            duration.FromNanoseconds(min(duration.ToNanoseconds(), left))
 
 
 def turn_of(envelope: Envelope, came: float) -> Turn | None:

@@ -324,7 +324,7 @@ class GatewaySide:
 
     def _refuse(self, member: Member, msg_id: str, code: str) -> None:
         self.ledger.note("gateway refuses", msg_id, code)
-        member.answer_refused(f"{code} {msg_id}".encode())
+        member.refuse(f"{code} {msg_id}".encode())
 
     # ------------------------------------------------------------------ upkeep
 

@@ -234,6 +234,8 @@ class StreamSide:
             gateway.ledger.interrupted(letters)
             raise
         gateway.tell_admitted(member)
+        if link.finish():
+            self.wake()
         link.handled = number
         gateway.confirm_later(self)
         return True

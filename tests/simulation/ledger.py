@@ -130,7 +130,7 @@ class Ledger:
             raise Violation(f"{msg_id} was never admitted, and its sender was told so")
         if letter.durable and letter.repeats and not letter.was_stored:
             raise Violation(f"{msg_id} is durable, told as admitted, and not on the disk")
-        if letter.told not in ("", "admitted") and not letter.was_interrupted:
+        if letter.told not in ("", "admitted"):
             raise Violation(f"{msg_id} was told as admitted after {letter.told}")
         letter.told = "admitted"
 
@@ -138,9 +138,6 @@ class Ledger:
         """A sender was told that a message did not count."""
         letter = self.letters[msg_id]
         self.note(letter.sender, "is told that", msg_id, "was refused:", code)
-        if letter.was_interrupted and code != "DUPLICATE":
-            letter.told = letter.told or code
-            return
         if letter.admitted_in == self.life or (code == "DUPLICATE" and letter.admitted_in >= 0):
             raise Violation(f"{msg_id} was admitted, and its sender was told {code}")
         if letter.told:
@@ -184,7 +181,7 @@ class Ledger:
         self.note("gateway admits", letter.msg_id)
         if letter.admitted_in == self.life:
             raise Violation(f"{letter.msg_id} was admitted twice")
-        if letter.told not in ("", "admitted") and not letter.was_interrupted:
+        if letter.told not in ("", "admitted"):
             raise Violation(f"{letter.msg_id} is admitted after its sender was told {letter.told}")
         key = (link, letter.sender, letter.recipient, letter.conversation)
         comes_again = letter.was_unadmitted or letter.was_interrupted

@@ -52,6 +52,12 @@ class SeesNoGaps(GatewayLink):
         return Heard.NEXT if heard is Heard.GAP else heard
 
 
+class RefusesInABatchThatComesAgain(GatewayLink):
+    def resume(self, received: int) -> set[str] | None:
+        self.finish()
+        return super().resume(received)
+
+
 class ConfirmsEverything(GatewayOutbox):
     def confirm(self, msg_ids: Iterable[str], now: float) -> int:
         return super().confirm(list(self._sent), now)
@@ -240,7 +246,12 @@ class _planted(AbstractContextManager[None]):
 MUTANTS = [
     *(
         Mutant("tests.simulation.gateway_side.Link", one)
-        for one in (ForgetsAnswers, ResumesFromTheEnd, HandlesBatchesTwice, SeesNoGaps)
+        for one in (
+            ForgetsAnswers,
+            ResumesFromTheEnd,
+            HandlesBatchesTwice,
+            SeesNoGaps,
+        )
     ),
     *(
         Mutant("gateway.members.Outbox", one)
@@ -271,8 +282,9 @@ MUTANTS = [
 ]
 
 MENDED = {
-    9108: Mutant("gateway.members.Outbox", ForgetsWhatWasDueAgain),
+    3361: Mutant("tests.simulation.gateway_side.Link", RefusesInABatchThatComesAgain),
+    22542: Mutant("gateway.members.Outbox", ForgetsWhatWasDueAgain),
     8: Mutant("tests.simulation.gateway_side.PromptAbsences", RefillsIntoAFullOutbox),
-    11982: Mutant("tests.simulation.gateway_side.PromptAbsences", RefillsAfterAcknowledgements),
+    23087: Mutant("tests.simulation.gateway_side.PromptAbsences", RefillsAfterAcknowledgements),
 }
 """Mistakes that were made, by a seed that shows them; it is another when seeds draw otherwise."""

@@ -55,7 +55,8 @@ class Recording:
 
     @property
     def refusals(self) -> list[Refusal]:
-        return [Refusal.FromString(one) for one in self.link.pending.refusals]
+        told = self.link.pending.refusals + self.link.at_hand
+        return [Refusal.FromString(one) for one in told]
 
     @property
     def receipts(self) -> list[Receipt]:

@@ -150,14 +150,14 @@ def environment(folder: Path) -> dict[str, str]:
 def launched(
     folder: Path,
     issuer: Issuer,
+    settings: Mapping[str, object],
     *,
     port: int = 0,
     variables: Mapping[str, str] | None = None,
-    **settings: object,
 ) -> Gateway:
     """Start a gateway and return it; `announced` waits for it. What it logs is appended.
 
-    `variables` are set in its environment.
+    The setting limits.burst is called `limits__burst` here; `variables` are set in its environment.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "keys.json").write_bytes(issuer.document())
@@ -200,7 +200,7 @@ def running(folder: Path, *, exit_code: int = 0, **settings: object) -> Iterator
     It accepts development tokens and those of `Gateway.issuer`, and logs all it has to say.
     A test that kills it says so by the `exit_code` that this gives.
     """
-    gateway = launched(folder, known_issuer(), **settings)
+    gateway = launched(folder, known_issuer(), settings)
     process = gateway.process
     with process:
         try:

@@ -136,7 +136,7 @@ class MortalGateway:
 
         def begin() -> Gateway:
             life = launched(
-                self.folder, self._issuer, port=port, variables=variables, **self._settings
+                self.folder, self._issuer, self._settings, port=port, variables=variables
             )
             try:
                 return life.announced()

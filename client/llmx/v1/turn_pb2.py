@@ -23,17 +23,18 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12llmx/v1/turn.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\"\xd1\x01\n\x04Turn\x12\r\n\x05round\x18\x01 \x01(\r\x12\x13\n\x0brounds_left\x18\x02 \x01(\r\x12,\n\tanswer_in\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x64\x65\x61\x64line_in\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0estanding_offer\x18\x05 \x01(\x0b\x32\x16.llmx.v1.StandingOffer\x12\x17\n\x0fown_last_msg_id\x18\x06 \x01(\t\"@\n\rStandingOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12llmx/v1/turn.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n\x04Turn\x12\r\n\x05round\x18\x01 \x01(\r\x12\x13\n\x0brounds_left\x18\x02 \x01(\r\x12,\n\tanswer_in\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x64\x65\x61\x64line_in\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0estanding_offer\x18\x05 \x01(\x0b\x32\x16.llmx.v1.StandingOffer\x12\x17\n\x0fown_last_msg_id\x18\x06 \x01(\t\x12-\n\tanswer_by\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x61\x64line_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\rStandingOffer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmx.v1.turn_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TURN']._serialized_start=64
-  _globals['_TURN']._serialized_end=273
-  _globals['_STANDINGOFFER']._serialized_start=275
-  _globals['_STANDINGOFFER']._serialized_end=339
+  _globals['_TURN']._serialized_start=97
+  _globals['_TURN']._serialized_end=402
+  _globals['_STANDINGOFFER']._serialized_start=404
+  _globals['_STANDINGOFFER']._serialized_end=468
 # @@protoc_insertion_point(module_scope)

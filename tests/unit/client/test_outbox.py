@@ -103,3 +103,14 @@ def test_a_message_that_was_given_up_is_not_sent() -> None:
     outbox.put(letter("a"))
     outbox.settle("a")
     assert outbox.take(2, BIG) == []
+
+
+def test_what_no_frame_can_carry_is_refused_here() -> None:
+    """A gateway throws the frame away unread; its next confirmation would count it as admitted."""
+    outbox = Outbox()
+    outbox.envelope_bytes_max = 300
+    for name, size in (("a", 10), ("b", 300), ("c", 10)):
+        outbox.put(letter(name, size))
+    assert ids(outbox.take(1, BIG)) == "ac"
+    assert outbox.too_large() == ["b"] and outbox.too_large() == []
+    assert "b" in outbox and outbox.settle("b") is not None

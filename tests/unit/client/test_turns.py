@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from llmx.messages import Message
-from llmx.turns import StandingOffer, Turn, turn_of
+from llmx.turns import StandingOffer, Turn, count_from, turn_of
 from llmx.v1 import turn_pb2
 from llmx.v1.envelope_pb2 import Envelope
 
@@ -25,6 +25,44 @@ def test_a_turn_counts_down_from_the_moment_its_message_came() -> None:
     assert (turn.answer_in, turn.deadline_in, turn.standing_offer) == (5.5, 60.0, None)
     assert 3 < turn.seconds_left < 3.6
     assert 57 < turn.seconds_left_at_most < 58.1
+
+
+def turn_until(answer_by: float, deadline_at: float) -> turn_pb2.Turn:
+    """Return a turn of 8 and 20 seconds, by a gateway whose clock says the times."""
+    told = turn_pb2.Turn(round=1)
+    told.answer_in.FromSeconds(8)
+    told.deadline_in.FromSeconds(20)
+    told.answer_by.FromNanoseconds(round(answer_by * 1e9))
+    told.deadline_at.FromNanoseconds(round(deadline_at * 1e9))
+    return told
+
+
+def test_a_call_that_waited_for_its_agent_tells_what_is_left() -> None:
+    told = turn_until(1_008, 1_020)
+    count_from(told, 1_005)
+    turn = turn_of(Envelope(turn=told), time.monotonic())
+    assert turn is not None and (turn.answer_in, turn.deadline_in) == (3, 15)
+    assert 2 < turn.seconds_left <= 3
+
+
+def test_a_turn_that_is_over_when_its_message_comes_says_so() -> None:
+    told = turn_until(1_008, 1_020)
+    count_from(told, 1_009)
+    turn = turn_of(Envelope(turn=told), time.monotonic())
+    assert turn is not None and turn.seconds_left < 0 < turn.seconds_left_at_most
+
+
+def test_a_clock_that_is_read_late_never_makes_a_turn_longer() -> None:
+    told = turn_until(1_008, 1_020)
+    count_from(told, 999)
+    assert (told.answer_in.seconds, told.deadline_in.seconds) == (8, 20)
+
+
+def test_a_gateway_that_tells_no_times_is_believed_its_durations() -> None:
+    told = turn_pb2.Turn(round=1)
+    told.answer_in.FromSeconds(8)
+    count_from(told, 1_005)
+    assert told.answer_in.seconds == 8
 
 
 def test_a_message_keeps_its_turn() -> None:

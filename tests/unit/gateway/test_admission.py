@@ -266,3 +266,14 @@ def test_a_message_that_is_refused_has_no_receipt(parts: Parts, alice: Member) -
     asked = ReceiptRequest.RECEIPT_REQUEST_ADMITTED
     parts.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://nobody", receipt=asked))
     assert stream_of(alice).codes() == ["AGENT_ABSENT"] and not alice.receipts_due
+
+
+def test_what_was_admitted_and_comes_again_too_early_is_a_duplicate() -> None:
+    """Not too early: its sender would take a message that was delivered for refused."""
+    parts = Parts(burst=1.0)
+    alice, bob = parts.join("alice"), parts.join("bob")
+    parts.admit(alice, HELLO)
+    parts.admit(alice, HELLO)
+    parts.admit(alice, envelope("alice", Act.ACT_MESSAGE, "agent://bob", msg_id="m2"))
+    assert stream_of(alice).codes() == ["DUPLICATE", "RATE_EXCEEDED"]
+    assert len(received(bob)) == 1

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from gateway.mailbox import MailboxLimits
 from gateway.members import Member
 from llmx.v1.envelope_pb2 import Act, Envelope, ReceiptRequest
 from tests.support.gateway_parts import Recording, envelope, received, stream_of
@@ -287,5 +288,42 @@ def test_old_ids_are_forgotten_again_and_again(tmp_path: Path) -> None:
             await parts.fill_disk()
             parts.durability.forget_old(parts.now, parts.negotiations.is_known)
             assert await parts.store.read("SELECT * FROM admitted") == []
+
+    asyncio.run(scene())
+
+
+def test_a_store_that_is_full_of_ids_has_room_again_when_they_are_old(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with kept(tmp_path / "s.db") as parts:
+            alice, bob = parts.join("alice"), parts.join("bob")
+            await parts.send(alice, letter("first"))
+            parts.store._file_bytes_max = parts.store.used_bytes + 8192
+            number = 0
+            while parts.store.is_available:
+                number += 1
+                await parts.send(alice, letter(f"{number:0>100}"))
+                acknowledge(parts, bob)
+                await parts.settled()
+            assert len(parts.mailbox.index) == 0, "nothing is owed to anybody"
+            for _ in range(20):
+                parts.now += 10
+                parts.durability.forget_old(parts.now, parts.negotiations.is_known)
+                await parts.settled()
+            assert parts.store.is_available
+
+    asyncio.run(scene())
+
+
+def test_a_failure_that_the_mailboxes_have_no_room_for_reaches_an_agent_that_is_here(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        limits = MailboxLimits(10, 1 << 20, 2, 1 << 20)
+        async with kept(tmp_path / "s.db", mailbox=limits) as parts:
+            alice, bob = parts.join("alice"), parts.join("bob")
+            await parts.send(alice, letter("m1"), letter("m2"))
+            one = bob.outbox.take(parts.now, 1 << 20)[0]
+            parts.durability.tell(alice, one)
+            assert ids(received(alice)) == ["m1"], "with what stands for a failure here"
 
     asyncio.run(scene())

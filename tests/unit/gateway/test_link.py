@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from gateway import link as link_module
@@ -108,3 +110,34 @@ def test_a_session_whose_answers_nobody_confirms_is_bounded_in_bytes(
         link.send([], refusals(b"r" * 4))
     assert link.resume(1) is None
     assert link.resume(2) == set() and link.pending == refusals(b"rrrr", b"rrrr")
+
+
+def test_refusals_in_a_batch_that_comes_again_are_forgotten() -> None:
+    """The batch is judged again, and its sender must not hear two things."""
+    link = Link("t")
+    link.at_hand.append(b"r1")
+    assert link.finish() and link.pending == refusals(b"r1")
+    assert not link.finish()
+    link.at_hand.append(b"r2")
+    link.resume(0)
+    assert not link.finish() and link.pending == refusals(b"r1")
+
+
+def test_a_message_is_not_held_by_a_batch_that_nobody_confirms() -> None:
+    """Or an agent that acknowledges everything and confirms nothing would fill the memory."""
+    link, envelope = Link("t"), bytes(1_000)
+    held = sys.getrefcount(envelope)
+    link.send([Parcel("m1", envelope, 1e9, "agent://alice", "", True)], None)
+    assert sys.getrefcount(envelope) == held
+    assert link.resume(0) == {"m1"}
+
+
+def test_the_messages_of_batches_that_nobody_confirms_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link_module, "KEPT_BYTES_MAX", 2 * link_module.MSG_ID_BYTES)
+    link = Link("t")
+    for number in range(4):
+        link.send([parcel(f"m{number}")], None)
+    assert link.resume(1) is None
+    assert link.resume(2) == {"m2", "m3"}

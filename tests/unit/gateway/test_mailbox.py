@@ -330,3 +330,26 @@ def test_thousands_of_rows_are_restored_in_steps(tmp_path: Path) -> None:
 
     asyncio.run(before())
     assert [one.msg_id for one in asyncio.run(after())] == [str(number) for number in range(2_500)]
+
+
+def test_what_is_read_while_the_gateway_stops_is_saved(tmp_path: Path) -> None:
+    async def before() -> None:
+        async with kept(tmp_path / "s.db") as (mailbox, store):
+            mailbox.keep(BOB, parcel("a"))
+            mailbox.save()
+            await store.committed()
+            mailbox.keep(BOB, parcel("b"))
+            async with asyncio.TaskGroup() as tasks:
+                taking = tasks.create_task(mailbox.take(BOB, 10, 1_000))
+                await asyncio.sleep(0)
+                taking.cancel()
+            assert mailbox.unsaved == 1
+            mailbox.save()
+            await store.committed()
+
+    async def after() -> None:
+        async with kept(tmp_path / "s.db") as (mailbox, _):
+            assert await texts(mailbox) == [b"the bytes of a", b"the bytes of b"]
+
+    asyncio.run(before())
+    asyncio.run(after())

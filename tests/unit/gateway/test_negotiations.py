@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from gateway.members import ConsentGrant, Member
-from llmx.v1.envelope_pb2 import Act, Envelope
+from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
 from tests.support.gateway_parts import Parts, envelope, received, stream_of
 
 
@@ -332,3 +332,15 @@ def test_an_id_tells_nobody_how_much_others_negotiate(parts: Parts) -> None:
     first, second = (call(parts, alice, "agent://bob", msg_id=f"c{n}") for n in range(2))
     unique = [one.rpartition(".")[2].removesuffix(alice.tenant.tag) for one in (first, second)]
     assert abs(int(unique[0], 16) - int(unique[1], 16)) > 1_000_000
+
+
+def test_a_call_sent_once_that_was_refused_for_want_of_room_was_never_admitted() -> None:
+    parts = Parts(open_max=2)  # one for each shard
+    alice, *_ = joined(parts)
+    for n in range(2):
+        call(parts, alice, msg_id=f"held{n}")
+    once = envelope("alice", Act.ACT_CFP, "agent://bob", msg_id="c", body={"reply_within": 5})
+    once.quality_of_service = QualityOfService.QUALITY_OF_SERVICE_ONCE
+    parts.admit(alice, once)
+    parts.admit(alice, once)
+    assert stream_of(alice).codes() == ["OVERLOADED"] * 2, "and no DUPLICATE"

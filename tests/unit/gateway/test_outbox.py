@@ -335,3 +335,12 @@ def test_an_outbox_tells_its_state_in_words() -> None:
     box.take(0.0, ALL)
     box.push(parcel("c"))
     assert repr(box) == "<Outbox: 1 waiting, 2 sent, 30 bytes>"
+
+
+def test_what_expires_may_be_taken_little_by_little() -> None:
+    box = outbox()
+    for name in "abc":
+        box.push(parcel(name, expires_at=5.0))
+    assert ids(box.expire(5.0, 2)) == ["a", "b"] and box.next_due == 5.0
+    assert box.expire(5.0, 0) == []
+    assert ids(box.expire(5.0, 2)) == ["c"] and len(box) == 0

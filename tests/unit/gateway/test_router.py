@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from gateway.mailbox import MailboxLimits
 from gateway.members import Member, MemberGroup
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
@@ -106,6 +107,16 @@ def test_a_delivery_wakes_the_stream_and_a_repeat_of_it_does_not(parts: Parts) -
     assert parts.router.deliver(bob, parcel("m1")) is Pushed.QUEUED
     assert parts.router.deliver(bob, parcel("m1")) is Pushed.REPEATED
     assert stream_of(bob).woken == 1 and parts.metrics.delivered == 1
+
+
+def test_an_agent_that_empties_a_full_mailbox_is_no_slow_consumer() -> None:
+    """Or every message that finds its mailbox full would end the stream that empties it."""
+    parts = Parts(mailbox=MailboxLimits(100, 1 << 20, 2, 1 << 20))
+    bob = parts.join("bob")
+    bob.is_boxed = True
+    pushed = [parts.router.deliver(bob, parcel(f"m{n}")) for n in range(3)]
+    assert pushed == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
+    assert stream_of(bob).closed == [] and parts.metrics.overflowed == 1
 
 
 def test_a_slow_consumer_is_closed_and_what_was_queued_before_waits_for_it() -> None:

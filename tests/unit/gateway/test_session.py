@@ -9,9 +9,10 @@ import pytest
 
 from gateway import session as session_module
 from gateway.auth import Identity
+from gateway.endings import STATUS_OF
 from gateway.session import TIMESTAMP_SECONDS_MAX, told_expiry
 from llmx.v1.envelope_pb2 import Act, Envelope
-from llmx.v1.exchange_service_pb2 import ExchangeResponse, Hello
+from llmx.v1.exchange_service_pb2 import ExchangeRequest, ExchangeResponse, Hello
 from llmx.v1.refusal_pb2 import RefusalCode
 from tests.support.fake_streams import FRAME_BYTES_MAX, bob_is_here, played
 from tests.support.gateway_parts import NOW, Parts, envelope, received
@@ -186,7 +187,7 @@ async def test_who_does_not_read_is_let_go_all_the_same(monkeypatch: pytest.Monk
         assert len(bob.member.outbox) == 2 and bob.stream.frames.empty()
 
 
-@pytest.mark.parametrize(("reason", "status"), session_module.STATUS_OF.items())
+@pytest.mark.parametrize(("reason", "status"), STATUS_OF.items())
 @played
 async def test_a_stream_that_is_closed_ends_with_a_goodbye_and_its_status(
     reason: str, status: grpc.StatusCode
@@ -290,3 +291,28 @@ async def test_who_is_asked_to_move_knows_what_became_of_its_last_batch() -> Non
         confirmation = await bob.stream.heard()
         assert (confirmation.number, confirmation.confirmed_number) == (0, 1)
         assert (await bob.stream.heard()).goodbye.reason == "stopping"
+
+
+@played
+async def test_a_batch_without_a_number_is_refused_and_the_stream_lives() -> None:
+    """Somebody who writes a client is told, instead of being ignored."""
+    async with bob_is_here() as bob:
+        bob.stream.send_bytes(ExchangeRequest(batch={"acked_msg_ids": ["x"]}).SerializeToString())
+        assert codes(await bob.stream.heard()) == ["MALFORMED_FRAME"]
+        bob.deliver("m1")
+        assert await bob.next_ids() == ["m1"]
+
+
+@played
+async def test_an_agent_whose_batch_waits_for_the_disk_is_not_taken_for_silent() -> None:
+    async with bob_is_here() as bob:
+        bob.disk = asyncio.Event()
+        bob.stream.send(batch={})
+        for _ in range(10):
+            await asyncio.sleep(0)  # time enough to begin with the batch
+        bob.session.show_life(NOW + 100, heartbeat=10)
+        assert (await bob.stream.heard()).WhichOneof("content") is None
+        bob.disk.set()
+        await bob.stream.handled()
+        bob.session.show_life(NOW + 100, heartbeat=10)
+        assert (await bob.stream.heard()).goodbye.reason == "silent"

@@ -69,6 +69,16 @@ def test_a_call_says_how_long_its_round_is_and_how_long_at_most(parts: Parts) ->
         assert (standing(one), one.turn.own_last_msg_id) == (None, "")
 
 
+def test_a_turn_names_the_times_until_which_it_lasts(parts: Parts) -> None:
+    """A call that comes late to an agent that was away still tells what is left."""
+    called_at = parts.now
+    round_ = Round(parts, policy={"profile": "high", "window": 5})
+    parts.now += 3
+    turn = round_.last("bob").turn
+    assert turn.answer_by.ToNanoseconds() == round((called_at + 5) * 1e9)
+    assert turn.deadline_at.ToNanoseconds() == round((called_at + 20) * 1e9)
+
+
 def test_a_call_without_a_window_is_answered_until_its_deadline(parts: Parts) -> None:
     assert seconds(Round(parts, round=3).last("bob").turn) == (20, 20)
 

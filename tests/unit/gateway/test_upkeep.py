@@ -10,6 +10,7 @@ import jwt
 import orjson
 import pytest
 
+from gateway import upkeep as upkeep_module
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act
 from llmx.v1.exchange_service_pb2 import Hello
@@ -155,3 +156,42 @@ async def test_a_gateway_that_is_late_itself_repeats_nothing() -> None:
     assert served.metrics.repeated == 0
     served.upkeep.look(NOW + 1.25, certain)
     assert served.metrics.repeated == 1
+
+
+@played
+async def test_agents_that_never_acknowledge_do_not_use_up_the_repeats_of_others() -> None:
+    served = Served(repeats_per_second=2.0)
+    alice = served.join("alice")
+    for name in ("greedy", "grasping", "bob"):
+        member = served.join(name)
+        for number in range(1 if name == "bob" else 20):
+            to = (Act.ACT_MESSAGE, f"agent://{name}")
+            served.admit(alice, envelope("alice", *to, msg_id=f"{name}{number}"))
+        member.outbox.take(NOW, 1 << 20)
+    bob = served.member("bob")
+    for quarter in range(1, 4 * 60):
+        served.upkeep.look(NOW + quarter / 4, certain)
+        for name in ("greedy", "grasping"):
+            served.member(name).outbox.take(NOW + quarter / 4, 1 << 20)
+        if bob.outbox.has_queued:
+            break
+    assert bob.outbox.has_queued
+
+
+@played
+async def test_a_crowd_of_messages_that_expire_together_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep_module, "EXPIRE_MAX", 3)
+    served = Served()
+    alice = served.join("alice")
+    for name in ("bob", "carol"):
+        served.join(name)
+        for number in range(2):
+            told = envelope("alice", Act.ACT_MESSAGE, f"agent://{name}", msg_id=f"{name}{number}")
+            told.scope.ttl.FromSeconds(5)
+            served.admit(alice, told)
+    served.upkeep.look(NOW + 5, certain)
+    assert served.metrics.undelivered == 3
+    served.upkeep.look(NOW + 5.25, certain)
+    assert served.metrics.undelivered == 4 and reasons(served, "alice") == ["expired"] * 4

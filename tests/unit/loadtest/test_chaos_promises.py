@@ -177,6 +177,19 @@ def test_a_failure_that_is_told_twice_is_found() -> None:
     assert broken(ledger) == [("a failure is told once", one.label)]
 
 
+def test_when_nothing_is_wrong_any_more_a_message_has_to_arrive() -> None:
+    """An agent that was hurt for good would let everything expire, and every sum would be right."""
+    ledger = Ledger()
+    expired = admitted(ledger, message(1, in_peace=True))
+    failed(ledger, expired)
+    refused = message(2, in_peace=True)
+    ledger.send(refused)
+    ledger.settle(refused, Fate.REFUSED, 21.0, code="RECIPIENT_OVERLOADED")
+    handed(ledger, admitted(ledger, message(3, in_peace=True)))
+    promise = "in peace everything arrives"
+    assert broken(ledger) == [(promise, expired.label), (promise, refused.label)]
+
+
 def test_a_session_that_ends_for_good_is_found() -> None:
     ledger = Ledger()
     ledger.sessions_lost.append("agent://bob: Replaced()")

@@ -84,7 +84,7 @@ async def _echo(requests: AsyncIterator[bytes], _: object) -> AsyncIterator[byte
 async def echoing(weather: Weather = CALM, seed: int = 0, wait: bool = True) -> AsyncIterator[Echo]:
     """Run an echo behind a proxy, and open a stream to it."""
     server = grpc.aio.server()
-    method = grpc.stream_stream_rpc_method_handler(_echo)
+    method: Any = grpc.stream_stream_rpc_method_handler(_echo)
     service = grpc.method_handlers_generic_handler("test.Echo", {"Echo": method})
     server.add_generic_rpc_handlers((service,))
     port = server.add_insecure_port("127.0.0.1:0")
