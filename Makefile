@@ -43,7 +43,7 @@ bench: $(RUN) ## Measure rounds beside a bare relay
 chaos: $(RUN) ## Let faults rage for half an hour and account for every message (SEED=7 for one again)
 	$(BIN)/python -m loadtest.chaos $(if $(SEED),--seed $(SEED))
 
-sessions: $(RUN) ## Measure 5,000 idle sessions, their storms and a slow consumer; five minutes
+sessions: $(RUN) ## Measure 5,000 idle sessions, their storms and a slow consumer; six minutes
 	$(BIN)/python -m loadtest.sessions
 	$(BIN)/python -m loadtest.slow_consumer
 

@@ -1,4 +1,7 @@
-"""A contractor in ten lines: export LLMX_TOKEN=$(llmx token agent://bob), then run this."""
+"""A contractor in ten lines.
+
+export LLMX_TOKEN=$(.venv/bin/llmx token agent://bob), then run this.
+"""
 
 import llmx
 

@@ -1,6 +1,4 @@
-"""Somebody who calls: export LLMX_TOKEN=$(llmx token agent://alice), then run this."""
-
-import asyncio
+"""Somebody who calls: export LLMX_TOKEN=$(.venv/bin/llmx token agent://alice), then run this."""
 
 import llmx
 
@@ -13,4 +11,4 @@ async def main() -> None:
                 print(event)
 
 
-asyncio.run(main())
+llmx.run(main())

@@ -232,9 +232,9 @@ class Admission:
     ) -> Waiting | None:
         """Route a message once it is on disk; the frame it came in waits for that."""
         durability = self.durability
-        if durability is None or not durability.is_available:
-            fault = NO_STORE if durability is None else STORE_FAILS
-            return self._refuse(member, parcel.msg_id, fault)
+        fault = NO_STORE if durability is None else durability.hindrance()
+        if durability is None or fault is not None:
+            return self._refuse(member, parcel.msg_id, fault or NO_STORE)
 
         stream = member.stream
 
@@ -273,7 +273,7 @@ class Admission:
         """Return what makes an act durable if its negotiation is, or why it cannot be."""
         durability = self.durability
         if durability is not None and durability.concerns(negotiation_id):
-            return durability if durability.is_available else STORE_FAILS
+            return durability.hindrance() or durability
         return NOT_DURABLE if wanted else None
 
     def _for(
@@ -305,9 +305,10 @@ class Admission:
         assert cause.body is not None, "a judged call has a payload"
         durability = self.durability
         is_durable = envelope.durable or cause.body.get("durable") is True
-        if is_durable and (durability is None or not durability.is_available):
-            fault = NO_STORE if durability is None else STORE_FAILS
-            return self._refuse(member, envelope.msg_id, fault)
+        if is_durable:
+            fault = NO_STORE if durability is None else durability.hindrance()
+            if fault is not None:
+                return self._refuse(member, envelope.msg_id, fault)
         call = call_of(
             cause.body,
             negotiation_id=self._negotiations.mint(member.tenant),

@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -218,10 +219,11 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             running = [tasks.create_task(chore) for chore in chores]
             await set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
             try:
-                yield Running(
-                    port, scrape.server_port if scrape else None, exchange, metrics, recorder
-                )
+                metrics_port = scrape.server_port if scrape else None
+                _log_listening(settings, port, metrics_port)
+                yield Running(port, metrics_port, exchange, metrics, recorder)
             finally:
+                stopping_at, vanished = now(), metrics.streams_ended["client_vanished"]
                 log.info("stopping", streams=len(exchange.sessions))
                 await set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
                 admission.stopping = True
@@ -235,6 +237,26 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     scrape.shutdown()
                     scrape.server_close()
                 recorder.close()
+                log.info(
+                    "stopped",
+                    seconds=round(now() - stopping_at, 3),
+                    streams_cut=metrics.streams_ended["client_vanished"] - vanished,
+                )
+
+
+def _log_listening(settings: Settings, port: int, metrics_port: int | None) -> None:
+    """Tell where the gateway serves, and what matters for what it can promise."""
+    server = settings.server
+    log.info(
+        "listening",
+        gateway_id=server.gateway_id,
+        host=server.host,
+        port=port,
+        metrics_port=metrics_port,
+        version=version("llmx-gateway"),
+        store=str(settings.mailbox.file) if settings.mailbox.file else "none",
+        move_to=server.move_to or "none",
+    )
 
 
 def _policies(engine: EngineSettings) -> Policies:
@@ -291,6 +313,7 @@ def _mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
         settings.bytes_per_agent_max,
         settings.messages_max,
         settings.bytes_max,
+        settings.tenant_share,
     )
 
 

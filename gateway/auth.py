@@ -359,7 +359,10 @@ def build_authenticator(settings: AuthSettings) -> Authenticator:
 def _key_source(settings: AuthSettings) -> KeySource | None:
     path, url = settings.jwks_file, settings.jwks_url
     if path is not None:
-        read_file(path)  # a file that is not there is a mistake, an issuer that is away is weather
+        try:  # a file that is not there is a mistake, an issuer that is away is weather
+            read_file(path)
+        except KeysError as error:
+            raise SettingsError(f"LLMX_AUTH__JWKS_FILE={path}: {error}") from error
         return KeySource(lambda: read_file(path), refresh_seconds=settings.jwks_refresh)
     if url is not None:
         check_url(url)

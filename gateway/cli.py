@@ -73,6 +73,8 @@ def gateway(
     """Run a gateway until Ctrl-C (exit code 0)."""
     from gateway.commands.serve import serve
 
+    if announce not in ("text", "json"):
+        raise typer.BadParameter(f"--announce {announce}: use text or json")
     named = {
         "server.host": host,
         "server.port": port,
@@ -203,6 +205,9 @@ def call(
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
     as_json: AsJson = False,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="The negotiation survives a crash of the gateway.")
+    ] = False,
     step: Annotated[
         bool, typer.Option("--step", help="Wait for a line on standard input before each call.")
     ] = False,
@@ -228,7 +233,7 @@ def call(
         check_gateway(gateway)
         if step and str(file) == "-":
             raise CommandError("standard input cannot be the call and the steps", "name a file")
-        order = order_of(file, to or (), sender, token)
+        order = order_of(file, to or (), sender, token, durable=durable)
         policies = [policy_of(text) for text in policy] if policy else [None]
     except CommandError as error:
         raise typer.Exit(complain("call", error)) from None

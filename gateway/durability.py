@@ -55,6 +55,13 @@ STORE_FAILS = Fault(
     "/envelope/durable",
     retry_after=5.0,
 )
+STORE_FULL = Fault(
+    "STORE_UNAVAILABLE",
+    "the store holds as much as its operator allows, mailbox.file_bytes_max",
+    "send it again when some of it is acknowledged, or without durable",
+    "/envelope/durable",
+    retry_after=5.0,
+)
 
 
 class Tape:
@@ -149,6 +156,12 @@ class Durability:
     def is_available(self) -> bool:
         """Tell whether the disk takes anything new."""
         return self._store.is_available
+
+    def hindrance(self) -> Fault | None:
+        """Return why nothing new can be durable at the moment, or None."""
+        if self._store.is_available:
+            return None
+        return STORE_FAILS if self._store.is_failing else STORE_FULL
 
     def owe(self, member: Member) -> asyncio.Event:
         """Let the frame at hand wait for something; whoever has done it sets the event."""

@@ -166,7 +166,12 @@ class Exchange:
                 self._part(member, said_so=reason == "client_closed")
             self._metrics.streams_ended[reason] += 1
             if reason == "slow_consumer":
-                log.warning("slow consumer disconnected", agent=member.agent_id)
+                log.warning(
+                    "slow consumer disconnected",
+                    agent=member.agent_id,
+                    waiting=len(member.outbox),
+                    waiting_max=member.outbox.messages_max,
+                )
             log.debug("stream ended", agent=member.agent_id, reason=reason)
 
     def _resume(self, member: Member, hello: Hello, received: int) -> bool:

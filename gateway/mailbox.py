@@ -56,6 +56,8 @@ class MailboxLimits:
     bytes_per_agent_max: int
     messages_max: int
     bytes_max: int
+    tenant_share: float = 1.0
+    """The part of both that one tenant may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Mailbox:
             limits.bytes_per_agent_max,
             limits.messages_max,
             limits.bytes_max,
+            limits.tenant_share,
         )
         self._store = store
         self._log = structlog.get_logger("llmx.mailbox").bind()
@@ -218,6 +221,12 @@ class Mailbox:
         entries = [one for one in self.index.all_waiting(owner) if unwanted(one.parcel)]
         self.settle(owner, [entry.parcel.msg_id for entry in entries])
         return [entry.parcel for entry in entries]
+
+    def retract(self, owner: str, msg_id: str, negotiation_id: str) -> None:
+        """Forget one message of a negotiation that is of no use any more, if it is kept."""
+        entry = self.index.find(owner, msg_id)
+        if entry is not None and entry.parcel.negotiation_id == negotiation_id:
+            self.settle(owner, [msg_id])
 
     def clear(self, owner: str) -> list[Parcel]:
         """Forget and return everything that was kept for an agent."""

@@ -60,12 +60,16 @@ class MailboxIndex:
         bytes_per_agent_max: int,
         messages_max: int,
         bytes_max: int,
+        tenant_share: float = 1.0,
     ) -> None:
-        """Hold at most so much for each agent, and for all together."""
+        """Hold at most so much for each agent, for all together, and this part for one tenant."""
         self._messages_per_agent_max = messages_per_agent_max
         self._bytes_per_agent_max = bytes_per_agent_max
         self._messages_max = messages_max
         self._bytes_max = bytes_max
+        self._tenant_messages_max = messages_max * tenant_share
+        self._tenant_bytes_max = bytes_max * tenant_share
+        self._tenants: dict[str, tuple[int, int]] = {}  # messages and bytes of each
         self._boxes: dict[str, _Box] = {}
         self._expiries: list[tuple[float, int, str, str]] = []  # some of them stale
         self._added = 0
@@ -99,6 +103,9 @@ class MailboxIndex:
             return Pushed.FULL
         if self.messages >= self._messages_max or self.bytes + size > self._bytes_max:
             return Pushed.FULL
+        messages, held = self._tenants.get(_tenant(owner), (0, 0))
+        if messages >= self._tenant_messages_max or held + size > self._tenant_bytes_max:
+            return Pushed.FULL  # or one tenant could fill the mailboxes of all
         self._claim(owner, size)
         return Pushed.QUEUED
 
@@ -108,17 +115,26 @@ class MailboxIndex:
             box = self._boxes[owner] = _Box()
         box.count += 1
         box.bytes += size
-        self.messages += 1
-        self.bytes += size
+        self._count(owner, 1, size)
         return box
+
+    def _count(self, owner: str, messages: int, size: int) -> None:
+        self.messages += messages
+        self.bytes += size
+        tenant = _tenant(owner)
+        before = self._tenants.get(tenant, (0, 0))
+        now = (before[0] + messages, before[1] + size)
+        if now[0]:
+            self._tenants[tenant] = now
+        else:
+            self._tenants.pop(tenant, None)
 
     def release(self, owner: str, size: int) -> None:
         """Give reserved room back."""
         box = self._boxes[owner]
         box.count -= 1
         box.bytes -= size
-        self.messages -= 1
-        self.bytes -= size
+        self._count(owner, -1, -size)
         if not box.count:
             del self._boxes[owner]
 
@@ -257,3 +273,8 @@ class MailboxIndex:
                 self.remove(owner, msg_id)
                 over.append((owner, entry))
         return over
+
+
+def _tenant(owner: str) -> str:
+    """Return whose room an owner uses: its key begins with the tenant's name."""
+    return owner.partition("|")[0]

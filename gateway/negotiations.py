@@ -104,6 +104,8 @@ class Negotiations:
         ]
         self._shard_by_head = {f"{gateway_id}.{shard.number}.": shard for shard in self.shards}
         router.on_undelivered = self._undelivered
+        router.is_open = self._called.__contains__
+        self._retract = router.retract
 
     def __len__(self) -> int:
         """Return how many negotiations are open or remembered."""
@@ -261,7 +263,9 @@ class Negotiations:
         self._count(call, cause.topics, cause.sender)
         members = cause.sender.tenant.members
         cause = _extended(cause, self._turns.opened(call))
-        parcel = cause.parcel
+        until = call.closes_at if call.deadline is None else call.deadline
+        until = min(cause.parcel.expires_at, until)  # nobody shall think about it in vain
+        parcel = msgspec.structs.replace(cause.parcel, expires_at=until, is_call=True)
         for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
             if parcel.heard_on != (topic or ""):
                 parcel = msgspec.structs.replace(parcel, heard_on=topic or "")
@@ -323,6 +327,11 @@ class Negotiations:
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
         record = shard.table.close_record(negotiation_id)
         self._router.then(lambda: self._recorder.finished(record, outcome))
+        state = shard.table.state(negotiation_id)
+        if state is not None and not outcome["complete"]:
+            call = state.terms.call
+            tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
+            self._router.then(lambda: self._retract(tenant, call))
 
 
 POINTERS = {

@@ -43,6 +43,8 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     """Does the sender want to hear that it was acknowledged?"""
     durable: bool = False
     """Is it on disk until it is acknowledged?"""
+    is_call: bool = False
+    """Is it of no use any more when its negotiation is over?"""
 
 
 class Pushed(enum.Enum):
@@ -286,6 +288,14 @@ class Outbox:
         ]
         self._drop(withheld)
         return withheld
+
+    def retract(self, msg_id: str, negotiation_id: str) -> bool:
+        """Remove one message of a negotiation that is of no use any more; tells whether it was."""
+        parcel = self._sent.get(msg_id) or self._waiting.get(msg_id)
+        if parcel is None or parcel.negotiation_id != negotiation_id:
+            return False
+        self._drop([parcel])
+        return True
 
     def empty(self) -> list[Parcel]:
         """Remove and return everything that is owed; the agent is gone."""

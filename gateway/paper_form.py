@@ -32,6 +32,7 @@ from llmx.v1.envelope_pb2 import (
     ACT_REJECT,
     Envelope,
     QualityOfService,
+    ReceiptRequest,
     Scope,
 )
 
@@ -43,6 +44,11 @@ _QUALITIES = {
     QualityOfService.QUALITY_OF_SERVICE_ONCE: "once",
 }
 _QUALITY_NAMED = {name: quality for quality, name in _QUALITIES.items()}
+_RECEIPTS = {
+    ReceiptRequest.RECEIPT_REQUEST_ADMITTED: "admitted",
+    ReceiptRequest.RECEIPT_REQUEST_DELIVERED: "delivered",
+}
+_RECEIPT_NAMED = {name: receipt for receipt, name in _RECEIPTS.items()}
 # What shows an act of `Negotiation.json` when nothing names it; the first that fits.
 _SHAPES = (
     (lambda payload: "deadline" in payload or "reply_within" in payload, ACT_CFP),
@@ -90,6 +96,10 @@ def to_json(envelope: Envelope) -> dict[str, Any]:
         head["in_reply_to"] = envelope.in_reply_to
     if envelope.quality_of_service in _QUALITIES:
         head["quality_of_service"] = _QUALITIES[envelope.quality_of_service]
+    if envelope.durable:
+        head["durable"] = True
+    if envelope.receipt in _RECEIPTS:
+        head["receipt"] = _RECEIPTS[envelope.receipt]
     return {"envelope": head, "payload": payload}
 
 
@@ -118,11 +128,14 @@ def from_json(message: Mapping[str, Any] | bytes | str) -> Envelope:
         capabilities=head.get("capabilities", ()),
         negotiation_id=head.get("negotiation_id", ""),
         in_reply_to=head.get("in_reply_to", ""),
+        durable=head.get("durable", False),
         payload=orjson.dumps(payload),
     )
     envelope.act = act  # type: ignore[assignment]  # the stubs tell the enum from its numbers
     if "quality_of_service" in head:
         envelope.quality_of_service = _QUALITY_NAMED[head["quality_of_service"]]
+    if "receipt" in head:
+        envelope.receipt = _RECEIPT_NAMED[head["receipt"]]
     if "scope" in head:
         envelope.scope.CopyFrom(_scope(head["scope"]))
     return envelope

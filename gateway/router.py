@@ -23,6 +23,7 @@ from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.receipt_pb2 import RECEIPT_STAGE_DELIVERED, Receipt
+from policy.call import Call
 
 log = structlog.get_logger("llmx.router")
 
@@ -84,6 +85,8 @@ class Router:
         self._audience_max = audience_max
         self.mailbox = mailbox
         self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
+        self.is_open: Callable[[str], bool] = lambda negotiation_id: True
+        """Tells whether a negotiation goes on: its initiator hears of calls that get lost."""
         self.on_room: Callable[[Member], None] = lambda member: None
         """Hears of a member that has acknowledged something while more waits in its mailbox."""
         self.tell_durably: Callable[[Member, Parcel], None] | None = None
@@ -227,7 +230,12 @@ class Router:
             return  # it is away: nothing it could do
         self._metrics.warned += 1
         outbox = member.outbox
-        log.warning("slow consumer warned", agent=member.agent_id, waiting=len(outbox))
+        log.warning(
+            "slow consumer warned",
+            agent=member.agent_id,
+            waiting=len(outbox),
+            waiting_max=outbox.messages_max,
+        )
         member.stream.warn_slow(len(outbox), outbox.messages_max)
 
     def delivered(self, member: Member) -> None:
@@ -291,13 +299,23 @@ class Router:
         """Account for messages that will not reach `member` any more."""
         for parcel in parcels:
             self._metrics.undelivered += 1
-            if parcel.sender:
+            # Whoever called hears the outcome, and there who did not answer.
+            if parcel.sender and not (parcel.is_call and not self.is_open(parcel.negotiation_id)):
                 self.tell_failure(member.tenant, parcel, member.agent_id, reason)
             if parcel.durable:
                 self.mailbox.settle(member.key, [parcel.msg_id])
             self.on_undelivered(member, parcel)
         if member.is_boxed:
             self.on_room(member)
+
+    def retract(self, tenant: Tenant | None, call: Call) -> None:
+        """Take a call back from those that are away: it is over, and to answer it is in vain."""
+        members = {} if tenant is None else tenant.members
+        for agent_id in call.eligible:
+            member = members.get(agent_id)
+            if member is not None and member.stream is None:
+                member.outbox.retract(call.msg_id, call.negotiation_id)
+                self.mailbox.retract(member.key, call.msg_id, call.negotiation_id)
 
     def answer_opened(self, member: Member, opened: bytes) -> None:
         """Tell an initiator that its call is open."""

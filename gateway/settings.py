@@ -14,7 +14,6 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
+from gateway.settings_contradictions import contradictions
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     MIB,
@@ -115,11 +115,21 @@ def load_settings(
     except ValidationError as error:
         group, name = _place_of(error.errors()[0]["loc"])
         source = next((key for key in given if name in given[key].get(group, {})), "file")
-        raise _fault_at(source, group, name, merged.get(group, {}).get(name)) from None
-    for group, name, reason in _contradictions(settings):
+        fault = _fault_at(source, group, name, merged.get(group, {}).get(name))
+        raise _located(fault, source, file) from None
+    for group, name, reason in contradictions(settings):
         value = getattr(getattr(settings, group), name)
-        raise SettingsError(f"{spelled('environment', group, name)}={as_text(value)}: {reason}")
+        # A default that contradicts what was given is named as what was given.
+        source = next((key for key in given if name in given[key].get(group, {})), "")
+        source = source or next((key for key in given if given[key]), "environment")
+        fault = SettingsError(f"{spelled(source, group, name)}={as_text(value)}: {reason}")
+        raise _located(fault, source if name in given[source].get(group, {}) else "", file)
     return settings
+
+
+def _located(fault: SettingsError, source: str, file: Path | None) -> SettingsError:
+    """Return the fault with the file that it is in, if it is in one."""
+    return SettingsError(f"{file}: {fault}") if source == "file" and file is not None else fault
 
 
 def _nested(overrides: Mapping[str, object]) -> Values:
@@ -161,7 +171,10 @@ def _from_file(file: Path) -> Values:
         if not isinstance(members, dict):
             raise SettingsError(f"{file}: {group} belongs into a group, for example [server]")
         for name, value in members.items():
-            _check_known("file", group, name, value)
+            try:
+                _check_known("file", group, name, value)
+            except SettingsError as fault:
+                raise _located(fault, "file", file) from None
     return values
 
 
@@ -192,40 +205,6 @@ def spelled(source: str, group: str, name: str) -> str:
     if source == "environment":
         return f"{PREFIX}{group}__{name}".upper()
     return f"{group}.{name}" if name else group
-
-
-def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Yield settings that are right alone and wrong together, with what would work."""
-    server, auth, limits = settings.server, settings.auth, settings.limits
-    if (server.tls_certificate is None) != (server.tls_key is None):
-        yield "server", "tls_certificate", "needs tls_key beside it; give both, or none"
-    if auth.jwks_file is not None and auth.jwks_url is not None:
-        yield "auth", "jwks_url", "there is a jwks_file too; give one of them"
-    if limits.payload_bytes_max > limits.frame_bytes_max:
-        yield (
-            "limits",
-            "payload_bytes_max",
-            f"must be at most frame_bytes_max, {limits.frame_bytes_max}",
-        )
-    if limits.ttl_default > limits.ttl_max:
-        yield "limits", "ttl_default", f"must be at most ttl_max, {as_text(limits.ttl_max)}"
-    yield from _limits_that_nobody_meets(limits)
-    if limits.retry_initial > limits.retry_max:
-        yield "limits", "retry_initial", f"must be at most retry_max, {as_text(limits.retry_max)}"
-
-
-def _limits_that_nobody_meets(limits: LimitSettings) -> Iterator[tuple[str, str, str]]:
-    """Yield bounds that would refuse one message of the largest size for ever."""
-    for_all = 1 - limits.rate_reserve
-    weight = limits.payload_bytes_max + ENVELOPE_HEADER_BYTES_MAX
-    for name, value, least in (
-        ("tenant_burst", limits.tenant_burst, 1 / for_all),
-        ("quota_bytes_per_hour", limits.quota_bytes_per_hour, weight),
-        ("tenant_quota_messages_per_hour", limits.tenant_quota_messages_per_hour, 1 / for_all),
-        ("tenant_quota_bytes_per_hour", limits.tenant_quota_bytes_per_hour, weight / for_all),
-    ):
-        if value is not None and value < least:
-            yield "limits", name, f"must be at least {ceil(least)}, for one message to pass"
 
 
 def setting_fields() -> Iterator[tuple[str, str, FieldInfo]]:

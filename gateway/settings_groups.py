@@ -275,6 +275,9 @@ class MailboxSettings(Group):
     bytes_max: Annotated[int, Field(ge=1024, le=1024 * 1024 * MIB)] = Field(
         default=512 * MIB, description="Bytes kept for all agents"
     )
+    tenant_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5, description="The part of both that the agents of one tenant may use"
+    )
     keep_seconds: Annotated[float, Field(ge=0, le=365 * 86400, allow_inf_nan=False)] = Field(
         default=7 * 86400.0,
         description="Seconds that an agent is known which stays away; then it is forgotten",

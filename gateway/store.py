@@ -107,6 +107,8 @@ class Store:
         self.is_failing = False
         """The last thing that the disk said was no."""
         self.used_bytes = 0
+        self.is_full = False
+        """More is in use than `file_bytes_max`."""
         self.commits = 0
         self.commit_seconds = 0.0
         self.failures = 0
@@ -122,9 +124,11 @@ class Store:
     @property
     def is_available(self) -> bool:
         """Tell whether something new may be promised to be kept."""
-        return not self.is_failing and (
-            self._file_bytes_max is None or self.used_bytes < self._file_bytes_max
-        )
+        return not self.is_failing and not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self._file_bytes_max is not None and self.used_bytes >= self._file_bytes_max
 
     def start(self) -> None:
         """Begin to write; on the loop that hears the answers."""
@@ -306,6 +310,15 @@ class Store:
         if self.is_failing:
             self.is_failing = False
             self._log.warning("the store can be written again")
+        if self._is_over is not self.is_full:
+            self.is_full = not self.is_full
+            self._log.warning(
+                "the store is full; durable messages are refused until it has room"
+                if self.is_full
+                else "the store has room again",
+                used_bytes=used,
+                file_bytes_max=self._file_bytes_max,
+            )
 
     def _failed(self, problem: str) -> None:
         self.failures += 1

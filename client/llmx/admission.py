@@ -77,6 +77,14 @@ class Admission:
         waiting.set_exception(error)
         return True
 
+    def hold_back(self, msg_id: str) -> bool:
+        """Owe a message no more, to post it later; False when no stream has carried it yet."""
+        if msg_id in self.outbox and not self.outbox.is_repeated(msg_id):
+            return False
+        self.outbox.settle(msg_id)
+        self._give_turns()
+        return True
+
     def too_large(self) -> list[Refused]:
         """Return, once, the refusals of what no frame can carry."""
         reason = f"the message is larger than a frame, {self.outbox.envelope_bytes_max} bytes"

@@ -77,6 +77,11 @@ class Agent:
         `handlers_max` handlers run at once. `patience` is how long an outcome is awaited past
         the last moment at which it could come.
         """
+        _check_address(agent_id)
+        named = {"topics": topics, "capabilities": capabilities, "consents": consents}
+        for option, names in named.items():
+            if isinstance(names, str):
+                raise TypeError(f'{option}="{names}": must be a list, {option}=["{names}"]')
         if window_messages < 0:
             raise ValueError(f"window_messages={window_messages}: must be 0 or more")
         self.agent_id = agent_id
@@ -130,6 +135,7 @@ class Agent:
         await tasks.__aenter__()
         self._tasks = tasks
         self._dispatch.start(tasks)
+        self._session.news.waits_for_ever = self.connect_timeout is None
         self._running = tasks.create_task(self._session.run(self._reception.hooks))
         try:
             await self._session.connected(self.connect_timeout)
@@ -366,3 +372,9 @@ class Agent:
 
     def _deliver(self, envelope: Envelope) -> bool:
         return self._reception.take(envelope)
+
+
+def _check_address(agent_id: str) -> None:
+    if not agent_id.startswith("agent://") or agent_id == "agent://":
+        name = agent_id.rpartition("/")[2] or "bob"
+        raise ValueError(f'"{agent_id}" is no address of an agent: "agent://{name}" would be one')

@@ -16,9 +16,9 @@ class Backoff:
 
     first: float = 0.5
     """Upper bound of the first wait, in seconds: thousands may have lost the same gateway."""
-    factor: float = 2.0
+    factor: float = 1.6
     """What every further failure multiplies that bound by."""
-    longest: float = 15.0
+    longest: float = 10.0
     """The bound never exceeds this, in seconds."""
 
     def wait(self, failures: int, draw: Callable[[], float]) -> float:

@@ -27,6 +27,8 @@ class Opened:
     """When the last answer is taken, in seconds since 1970 by the gateway's clock."""
     policy: str
     """The profile and its revision, "flow/high@1"."""
+    missing: tuple[str, ...] = ()
+    """Where the call was opened anew: who could answer before and cannot now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,14 @@ class Thought:
 
     agent: str
     seconds: float | None
-    """How long it has asked for; None when it did not say."""
+    """How long it has asked for; None when it did not say. What it got is `granted`."""
     turn: Turn | None = field(repr=False, default=None)
     """Until when the agent is waited for."""
+
+    @property
+    def granted(self) -> float | None:
+        """Return the seconds for which it is waited for; None where the gateway does not tell."""
+        return None if self.turn is None else self.turn.answer_in
 
 
 @dataclass(frozen=True, slots=True)

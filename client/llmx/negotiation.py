@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from llmx.errors import LlmxError, NegotiationLost, Refused, SessionError
@@ -93,6 +94,7 @@ class Negotiation:
         self._give_up_at = 0.0
         self._told_all = False
         self._turn: Turn | None = None
+        self._eligible: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         state = "over" if self.outcome else "open" if self.negotiation_id else "calling"
@@ -212,7 +214,10 @@ class Negotiation:
         if opened.negotiation_id == self.negotiation_id:
             return
         self.offers.clear()
-        self._open(opened_of(opened))
+        told = opened_of(opened)
+        missing = tuple(agent for agent in self._eligible if agent not in told.eligible)
+        self._eligible = told.eligible + missing
+        self._open(replace(told, missing=missing))
 
     def is_known_as(self, negotiation_id: str) -> None:
         """Learn the id from somebody who mentions it: the word of the opening was lost."""

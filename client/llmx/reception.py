@@ -17,6 +17,7 @@ from llmx.events import OfferMade, SlowConsumer
 from llmx.handlers import Handlers, ask
 from llmx.messages import Message
 from llmx.negotiation import Negotiation
+from llmx.recalls import Recalls
 from llmx.receipts import Deliveries
 from llmx.session import Hooks, Session
 from llmx.v1 import exchange_service_pb2 as wire
@@ -75,6 +76,7 @@ class Reception:
         self._handlers = handlers
         self._deliver = deliver
         self._negotiations: dict[str, Negotiation] = {}
+        self._recalls = Recalls(session)
 
     # ------------------------------------------------------------------ messages
 
@@ -128,7 +130,10 @@ class Reception:
             return True
 
         async def work() -> None:
-            await ask(handler, subject)
+            try:
+                await ask(handler, subject)
+            except Exception:  # the author's mistake must not end the session
+                log.exception("%s: %s failed for %s", self.agent_id, name, _described(subject))
 
         return self._dispatch.put(key, work)
 
@@ -137,18 +142,21 @@ class Reception:
     def _opened(self, opened: NegotiationOpened) -> None:
         negotiation = self._negotiations.get(opened.msg_id)
         if negotiation is not None:
+            self._recalls.forget(negotiation)
             negotiation.opened(opened)
 
     def _refused(self, error: Refused) -> None:
         negotiation = self._negotiations.get(error.msg_id)
         if negotiation is not None:
-            negotiation.fail(error)
+            if not self._recalls.again(negotiation, error):
+                negotiation.fail(error)
         elif not self._contractor.refused(error):
             log.info("%s: message %s was refused: %s", self.agent_id, error.msg_id, error)
 
     def _repeated(self, error: Refused) -> None:
         negotiation = self._negotiations.get(error.msg_id)
         if negotiation is not None:
+            self._recalls.forget(negotiation)
             negotiation.is_known_as(error.negotiation_id)
 
     def _slow_consumer(self, warning: wire.SlowConsumer) -> None:
@@ -162,13 +170,12 @@ class Reception:
         self._hand("on_slow_consumer", "on_slow_consumer", told)
 
     def _connected(self, welcome: wire.Welcome, first: bool) -> None:
-        log.info("%s is connected to %s", welcome.agent_id, welcome.gateway_id)
         self._control.move(self._session.address)
         if welcome.resumed:
             return  # the gateway knows all of it
         for negotiation in set(self._negotiations.values()):
-            if negotiation.outcome is None and not first:
-                self._session.post(negotiation.call, repeated=True)
+            if not first:
+                self._recalls.begin(negotiation)
         self._contractor.resend()
 
     def _failed(self, error: SessionError) -> None:
@@ -186,5 +193,16 @@ class Reception:
 
     def leave(self, negotiation: Negotiation) -> None:
         """Forget a negotiation; what still comes for it is acknowledged and not heard."""
+        self._recalls.forget(negotiation)
         for key in [key for key, known in self._negotiations.items() if known is negotiation]:
             del self._negotiations[key]
+
+
+def _described(subject: Message | OfferMade | SlowConsumer) -> str:
+    match subject:
+        case Message():
+            return f"message {subject.msg_id} from {subject.sender}"
+        case OfferMade():
+            return f"offer {subject.offer_id} from {subject.agent}"
+        case SlowConsumer():
+            return "the gateway's warning"

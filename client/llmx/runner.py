@@ -1,4 +1,4 @@
-"""Runs agents until somebody says stop."""
+"""Runs agents, or a coroutine of the author, until somebody says stop."""
 
 from __future__ import annotations
 
@@ -6,27 +6,73 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any, overload
 
 from llmx.agent import Agent
 from llmx.errors import SessionError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_EXIT = 128
+"""A shell says of a program that a signal ended: 128 and the signal's number."""
 
 
-def run(*agents: Agent) -> None:
-    """Connect agents and serve until SIGINT or SIGTERM, then close them and return.
+@overload
+def run(*agents: Agent) -> None: ...
 
-    Waits for the gateway as long as it takes and comes back to it whenever it returns.
+
+@overload
+def run(main: Coroutine[Any, Any, object], /) -> None: ...
+
+
+def run(*what: Agent | Coroutine[Any, Any, object]) -> None:
+    """Run agents until somebody says stop, or a coroutine until it returns.
+
+    `llmx.run(bob, carol)` connects them and serves until SIGINT or SIGTERM, then closes them and
+    returns.
+
+    It waits for the gateway as long as it takes and comes back to it whenever it returns.
+    `llmx.run(main())` is `asyncio.run` for programs that end well on Ctrl-C and SIGTERM: what
+    `async with` holds is left as at its end, and the exit code is 130 or 143, without a traceback.
     When a session is over for good (a token that is not taken, a newer session of the same
     agent), says so on stderr and raises SystemExit(1). A second signal ends at once.
     """
+    agents = tuple(one for one in what if isinstance(one, Agent))
+    mains = [one for one in what if not isinstance(one, Agent)]
+    assert len(mains) + bool(agents) <= 1, "run takes agents or one coroutine"
     try:
-        trouble = asyncio.run(_serve(agents))
+        trouble = asyncio.run(_until_told(mains[0]) if mains else _serve(agents))
     except KeyboardInterrupt:  # the second signal, or one before the loop ran
         return
     if trouble:
         print("\n".join(trouble), file=sys.stderr)  # noqa: T201 - a program's last words
         raise SystemExit(1)
+
+
+async def _until_told(main: Coroutine[Any, Any, object]) -> list[str]:
+    """Run a coroutine; the first signal cancels it, a second one ends the process."""
+    loop, told = asyncio.get_running_loop(), list[int]()
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine of asyncio.run has a task"
+
+    def on_signal(number: int) -> None:
+        told.append(number)
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+        task.cancel()
+
+    for number in SIGNALS:
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
+            loop.add_signal_handler(number, on_signal, number)
+    try:
+        await main
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        raise SystemExit(SIGNAL_EXIT + told[0]) from None
+    except SessionError as error:
+        return [f"llmx: {error}"]
+    return []
 
 
 async def _serve(agents: tuple[Agent, ...]) -> list[str]:

@@ -20,6 +20,7 @@ message that nobody has room for is not acknowledged, so the gateway brings it a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -44,10 +45,10 @@ from llmx.errors import (
 from llmx.exchange import Exchange, Talk
 from llmx.inbox import Inbox, Key
 from llmx.link import Arrival, Begun, Link
+from llmx.news import News
 from llmx.route import Route
 from llmx.stream import Stream
 from llmx.tokens import Tokens
-from llmx.turns import count_from
 from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.exchange_service_pb2 import (
     ExchangeRequest,
@@ -115,7 +116,9 @@ class Session:
         self._tls = tls
         self._backoff = backoff or Backoff()
         self._draw = draw
+        self.news = News(hello().agent_id)
         self._admission = Admission(unconfirmed_max)
+        self.hold_back = self._admission.hold_back
         self._outbox = self._admission.outbox
         self._inbox = Inbox(SEEN_WINDOW)
         self._link = Link()
@@ -241,14 +244,14 @@ class Session:
             while not self._closing.is_set():
                 self._stream = Stream()
                 exchange = Exchange(self._stream, self._talk, self._tokens, self._wake)
-                ending = await exchange.run(self.address, self._tls)
+                ending = await exchange.run(address := self.address, self._tls)
                 self._connected.clear()
                 self._leave(ending)
                 failures = 0 if ending.was_good else failures
                 match after(ending, can_renew=self._tokens.can_renew):
                     case Reconnect(wait):
                         failures += 1
-                        await self._pause(ending, wait, failures)
+                        await self._pause(address, ending, wait, failures)
                     case error:
                         self._fail(error)
                         return
@@ -256,21 +259,16 @@ class Session:
             self._fail(SessionClosed("the session was closed"))
             self._ended.set()
 
-    async def _pause(self, ending: Ending, wait: float | None, failures: int) -> None:
+    async def _pause(self, at: str, ending: Ending, wait: float | None, failures: int) -> None:
         drawn = self._backoff.wait(failures, self._draw)
         seconds = drawn if wait is None else wait + drawn if wait else 0.0
         self._last_trouble = ending.goodbye or ending.detail or ending.code.name
         if self._closing.is_set():
             return
-        # To lose a gateway is news to the author; the rest is patience.
-        is_news = failures <= 1 and self.welcome is not None
-        level = logging.WARNING if is_news else logging.INFO
-        log.log(level, "%s: %s, again in %.2f s", self.address, self._last_trouble, seconds)
-        try:
+        self.news.lost(at, ending, self.address, seconds)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
-        except TimeoutError:
-            pass
 
     def _fail(self, error: SessionError) -> None:
         if self.failure is not None:
@@ -309,6 +307,7 @@ class Session:
         self._stream.begin(welcome, time.monotonic())
         self._outbox.envelope_bytes_max = welcome.frame_bytes_max
         self._connected.set()
+        self.news.connected(welcome)
         self._hooks.connected(welcome, first)
         self._wake.set()
 
@@ -382,8 +381,7 @@ class Session:
             key = (envelope.sender, envelope.msg_id, envelope.negotiation_id)
             if not inbox.admits(key):
                 continue
-            if envelope.HasField("turn"):
-                count_from(envelope.turn, time.monotonic() + self._stream.clock_offset)
+            self._stream.count_down(envelope, time.monotonic())
             try:
                 taken = deliver(envelope, partial(self._finish, key))
             except LlmxError as error:  # closing: there is nobody left to hand it to

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from llmx.inbox import Inbox
 from llmx.link import Link, Pulse
 from llmx.outbox import Outbox
+from llmx.turns import count_from
+from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.exchange_service_pb2 import (
     ExchangeRequest,
     Goodbye,
@@ -59,6 +61,11 @@ class Stream:
     def token_expires(self, at: float) -> None:
         """Learn when the token expires, by the gateway's clock."""
         self.token_until = at - self.clock_offset
+
+    def count_down(self, envelope: Envelope, now: float) -> None:
+        """Make the turn of a message that comes at `now`, by our clock, say what is left of it."""
+        if envelope.HasField("turn"):
+            count_from(envelope.turn, now + self.clock_offset)
 
     def next_frame(self, link: Link, outbox: Outbox, inbox: Inbox) -> ExchangeRequest | None:
         """Return a frame with a new token, or else with all that is queued; None for nothing.

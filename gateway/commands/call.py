@@ -44,9 +44,17 @@ class Order:
     capabilities: tuple[str, ...] = ()
     consent: str = ""
     ttl: float | None = None
+    durable: bool = False
 
 
-def order_of(path: Path, to: Sequence[str], sender: str | None, token: str | None = None) -> Order:
+def order_of(
+    path: Path,
+    to: Sequence[str],
+    sender: str | None,
+    token: str | None = None,
+    *,
+    durable: bool = False,
+) -> Order:
     """Return the call in a file: a payload, or the paper's envelope with a payload.
 
     What the command line says goes before what the envelope says. Raises CommandError.
@@ -72,6 +80,7 @@ def order_of(path: Path, to: Sequence[str], sender: str | None, token: str | Non
         tuple(head.get("capabilities", ())),
         scope.get("consent", ""),
         scope.get("ttl"),
+        durable or head.get("durable", False),
     )
 
 
@@ -152,6 +161,7 @@ async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, sho
         capabilities=order.capabilities,
         consent=order.consent,
         ttl=order.ttl,
+        durable=order.durable,
     )
     began = time.monotonic()
     try:
@@ -166,6 +176,10 @@ async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, sho
     except llmx.Refused as error:
         show.refused(error)
         return FAILED
+    except asyncio.CancelledError:
+        if negotiation.negotiation_id and negotiation.outcome is None:
+            show.cancelled(negotiation.negotiation_id)
+        raise
     outcome = negotiation.outcome
     return OK if outcome is not None and outcome.winners else NO_AWARD
 
@@ -189,6 +203,10 @@ class Showing:
         """Say that the gateway did not take the call, or the decision."""
         complain("call", explained(error, ""))
 
+    def cancelled(self, negotiation: str) -> None:
+        """Say that the negotiation was cancelled because the command was ended."""
+        _line("cancelled", f"{negotiation}: the call is taken back")
+
     def event(self, event: llmx.Event | llmx.Report, order: Order, ms: float) -> None:
         """Show what happened, `ms` after the call was sent."""
         after = f"+{ms:.1f} ms"
@@ -204,7 +222,7 @@ class Showing:
                 word = "refusal" if event.understood else "confused"
                 _line(word, f"{clean(event.agent)}  {clean(event.reason)}  {after}")
             case llmx.Thought():
-                left = "" if event.turn is None else f"for {event.turn.answer_in:.1f} s at most"
+                left = "" if event.granted is None else f"for {event.granted:.1f} s at most"
                 _line("thinks", f"{clean(event.agent)}  {left}  {after}")
             case llmx.OfferWithdrawn():
                 _line("withdrew", f"{clean(event.agent)}  {clean(event.reason)}  {after}")
@@ -245,6 +263,10 @@ class Telling(Showing):
         """Say that the gateway did not take the call, or the decision."""
         facts = {name: getattr(error, name) for name in ("code", "pointer", "reason", "remedy")}
         tell("refused", **facts)
+
+    def cancelled(self, negotiation: str) -> None:
+        """Say that the negotiation was cancelled because the command was ended."""
+        tell("cancelled", negotiation=negotiation)
 
     def event(self, event: llmx.Event | llmx.Report, order: Order, ms: float) -> None:
         """Tell what happened, `ms` after the call was sent."""

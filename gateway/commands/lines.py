@@ -97,10 +97,10 @@ class Notes(logging.Handler):
 
     def _is_news(self, template: str) -> bool:
         was_away = self._is_away
-        if "again in" in template:
+        if "again in" in template or "; going to" in template:
             self._is_away = True
             return not was_away
-        if "is connected to" in template:
+        if "connected to" in template:
             self._is_away = False
             return was_away
         return False

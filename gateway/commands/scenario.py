@@ -21,6 +21,7 @@ from gateway.commands.trouble import CommandError
 from policy.acceptance import Acceptance, PolicyError, resolve
 
 DEFAULT = "gpu-slot"
+SHIPPED = ("gpu-slot", "delivery", "night-slot")
 LEVELS = ("low", "medium", "high")
 CONTRACTORS_MAX = 64
 POLICIES_MAX = 16
@@ -108,7 +109,11 @@ def find(name: str) -> Path:
         shipped = folder / f"{stem}.json"
         if shipped.exists():
             return shipped
-    return path
+    names = sorted(
+        {file.stem for folder in shipped_folders() for file in folder.glob("*.json")}
+        & set(SHIPPED)
+    )
+    raise CommandError(f"there is no scenario {name}", f"use {', '.join(names)}, or name a file")
 
 
 def shipped_folders() -> list[Path]:

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
+from errno import EADDRNOTAVAIL
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +45,16 @@ def serve(
         return 2
     except (RuntimeError, OSError) as error:
         where = f"{settings.server.host}:{settings.server.port}"
-        print(
-            f"llmx gateway: cannot listen on {where} ({error}); is another gateway there? "
-            "--port 0 takes a free port",
-            file=sys.stderr,
-        )
+        print(f"llmx gateway: cannot listen on {where} ({error}); {remedy(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def remedy(error: RuntimeError | OSError) -> str:
+    """Return what would work where a gateway cannot listen."""
+    if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == EADDRNOTAVAIL:
+        return "this machine has no such address, --host 127.0.0.1 or 0.0.0.0 (all) would work"
+    return "is another gateway there? --port 0 takes a free port"
 
 
 def _with_development_secret(config: Path | None, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ async def test_an_initiator_that_decides_is_told_what_stands_and_may_think(crowd
                 bob_has_offered.set()
             elif isinstance(event, llmx.Ranked):
                 assert event.turn is not None and event.turn.standing_offer is not None
-                assert event.turn.answer_in == pytest.approx(0.6)
+                assert 0.3 < event.turn.answer_in <= 0.6  # what is left of it
                 assert event.turn.own_last_msg_id == n.call.msg_id
                 async with n.thinking():
                     await passing(0.9)

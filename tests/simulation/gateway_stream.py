@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from gateway.endings import RESUMABLE
 from gateway.link import FLIGHTS_MAX, Answers, Heard, Link
 from gateway.members import Member
 from gateway.outbox import Parcel
-from gateway.session import GOODBYE_SECONDS_MAX, RESUMABLE, SILENT_HEARTBEATS
+from gateway.session import GOODBYE_SECONDS_MAX, SILENT_HEARTBEATS
 from llmx.v1.exchange_service_pb2 import ExchangeRequest, Goodbye, Hello, RequestBatch, Welcome
 from tests.simulation.ledger import Ledger, Letter, Violation
 from tests.support.faulty_network import Wire

@@ -179,3 +179,16 @@ async def test_a_plain_message_about_a_negotiation_is_heard_as_a_message(
             await alice._dispatch.idle()
             gate.set()
     assert heard == [("agent://bob", "which GPUs?")]
+
+
+@pytest.mark.parametrize("option", ["topics", "capabilities", "consents"])
+def test_one_word_where_a_list_belongs_is_refused_with_what_would_be_right(option: str) -> None:
+    options: dict[str, Any] = {option: "gpu"}
+    with pytest.raises(TypeError, match=rf'{option}=\["gpu"\]'):
+        llmx.Agent("agent://bob", **options)
+
+
+@pytest.mark.parametrize("name", ["bob", "", "agent://", "topic://bob"])
+def test_what_is_no_address_of_an_agent_is_refused_with_one_that_is(name: str) -> None:
+    with pytest.raises(ValueError, match='"agent://bob" would be one'):
+        llmx.Agent(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
+
 import llmx
 from llmx.v1.envelope_pb2 import Act, Envelope
 from tests.support.tiny_gateway import TinyGateway
@@ -114,3 +116,20 @@ async def test_in_one_conversation_nothing_overtakes_a_message_that_found_no_roo
                 member.tell(0, batch={"envelopes": [late]})
                 await gateway.until(partial(gateway.acked.__contains__, late.msg_id))
     assert heard == ["a", "d", "b", "c"]
+
+
+async def test_a_handler_that_fails_is_told_with_its_agent_and_the_message(
+    agent: AgentMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address)
+
+        @bob.on_message
+        def stumble(message: llmx.Message) -> None:
+            raise ValueError("no")
+
+        async with bob:
+            gateway.deliver(BOB, letter("m", "agent://alice"))
+            await gateway.until(lambda: gateway.acked["m"] == 1)
+            await bob._dispatch.idle()
+    assert "agent://bob: on_message failed for message m from agent://alice" in caplog.messages

@@ -27,11 +27,24 @@ print("run returned")
 """
 
 
-async def start(address: str) -> asyncio.subprocess.Process:
+CALLER = """
+import asyncio
+import sys
+import llmx
+
+async def main() -> None:
+    async with llmx.Agent("agent://alice", sys.argv[1], token="t"):
+        await asyncio.Event().wait()
+
+llmx.run(main())
+"""
+
+
+async def start(address: str, program: str = PROGRAM) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        PROGRAM,
+        program,
         address,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
@@ -58,3 +71,16 @@ async def test_a_token_that_is_not_taken_ends_run_with_one_line_and_code_1():
         out, err = await process.communicate()
     assert (process.returncode, out) == (1, b"")
     assert err.decode().splitlines() == ["llmx: agent://bob: not today"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_a_coroutine_without_a_traceback_and_with_its_code(
+    number: signal.Signals,
+):
+    async with TinyGateway() as gateway:
+        process = await start(gateway.address, CALLER)
+        await gateway.until(lambda: "agent://alice" in gateway.members)
+        process.send_signal(number)
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (128 + number, b"", b"")

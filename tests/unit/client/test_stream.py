@@ -110,3 +110,18 @@ def test_the_heartbeat_is_the_gateways() -> None:
     pulse = Side(welcome).stream.pulse
     assert (pulse.heartbeat, pulse.said_at, pulse.heard_at) == (25, 100, 100)
     assert Side().stream.pulse.heartbeat == 0
+
+
+def test_a_turn_is_counted_by_the_clock_that_the_welcome_told() -> None:
+    welcome = Welcome()
+    welcome.now.FromSeconds(1_000)
+    stream = Stream()
+    stream.begin(welcome, now=50.0)
+    late = Envelope()
+    late.turn.answer_in.FromSeconds(8)
+    late.turn.answer_by.FromSeconds(1_008)
+    stream.count_down(late, now=55.0)
+    assert late.turn.answer_in.seconds == 3
+    plain = Envelope()
+    stream.count_down(plain, now=55.0)
+    assert not plain.HasField("turn")

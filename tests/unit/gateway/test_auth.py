@@ -362,3 +362,8 @@ def test_settings_build_what_they_ask_for(issuer: Issuer, tmp_path: Path) -> Non
 def test_settings_that_cannot_work_are_refused_at_the_start(settings: AuthSettings) -> None:
     with pytest.raises(SettingsError):
         build_authenticator(settings)
+
+
+def test_a_key_file_that_is_not_there_is_told_with_its_setting() -> None:
+    with pytest.raises(SettingsError, match=r"^LLMX_AUTH__JWKS_FILE=/nope\.json: "):
+        build_authenticator(AuthSettings(jwks_file=Path("/nope.json")))

@@ -119,3 +119,21 @@ def test_programs_get_objects(capsys: pytest.CaptureFixture[str]):
     assert events[3]["outcome"] == {"state": "x"}
     assert (events[4]["agent"], events[4]["seconds"]) == ("agent://erin", 30)
     assert events[5]["code"] == "RATE_EXCEEDED"
+
+
+def test_a_call_is_durable_when_the_file_or_the_command_line_says_so(tmp_path: Path):
+    head = {**ENVELOPE, "durable": True}
+    assert order_of(written(tmp_path, {"envelope": head, "payload": BODY}), (), None).durable
+    plain = written(tmp_path, BODY)
+    assert order_of(plain, ["topic://gpu"], None, durable=True).durable
+    assert not order_of(plain, ["topic://gpu"], None).durable
+
+
+def test_a_call_that_is_interrupted_says_that_it_was_taken_back(
+    capsys: pytest.CaptureFixture[str],
+):
+    Showing().cancelled("n-1")
+    Telling().cancelled("n-1")
+    line, fact = capsys.readouterr().out.splitlines()
+    assert line == "cancelled n-1: the call is taken back"
+    assert json.loads(fact)["negotiation"] == "n-1"

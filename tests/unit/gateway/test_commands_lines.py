@@ -67,13 +67,13 @@ def test_that_the_gateway_is_still_away_is_said_once(
 ):
     show_notes(as_json=False)
     for seconds in (0.1, 0.2, 0.4):
-        library.info("%s: %s, again in %.2f s", "127.0.0.1:7600", "refused", seconds)
-    library.info("%s is connected to %s", "agent://bob", "local")
+        library.info("%s: %s %s; again in %.2f s", "agent://bob", "here", "is lost", seconds)
+    library.info("%s: connected to %s (%s)", "agent://bob", "local", "resumed")
     library.info("an offer in negotiation %s was refused: %s", "n", "told by the command")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "again in 0.10 s" in lines[0]
-    assert "is connected to local" in lines[1]
+    assert "connected to local" in lines[1]
 
 
 def test_a_handler_that_failed_is_told_with_its_error(

@@ -98,3 +98,8 @@ def test_a_mistake_on_the_command_line_is_not_blamed_on_the_file(tmp_path: Path)
     with pytest.raises(CommandError) as caught:
         load(scenario(tmp_path), ["hgih"])
     assert str(caught.value).startswith("--policy: hgih")
+
+
+def test_a_scenario_that_does_not_ship_is_answered_with_those_that_do() -> None:
+    with pytest.raises(CommandError, match="delivery, gpu-slot, night-slot, or name a file"):
+        find("nope")

@@ -292,6 +292,22 @@ def test_old_ids_are_forgotten_again_and_again(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_what_a_full_store_refuses_names_its_bound_and_not_the_disk(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with kept(tmp_path / "s.db") as parts:
+            alice = parts.join("alice")
+            parts.join("bob")
+            await parts.send(alice, letter("first"))
+            assert parts.durability.hindrance() is None
+            parts.store._file_bytes_max = parts.store.used_bytes
+            await parts.send(alice, letter("second"))
+            (refusal,) = stream_of(alice).refusals
+            assert "mailbox.file_bytes_max" in refusal.reason
+            assert "disk" not in refusal.reason
+
+    asyncio.run(scene())
+
+
 def test_a_store_that_is_full_of_ids_has_room_again_when_they_are_old(tmp_path: Path) -> None:
     async def scene() -> None:
         async with kept(tmp_path / "s.db") as parts:

@@ -182,3 +182,12 @@ def test_what_is_restored_is_kept_though_the_bounds_were_lowered() -> None:
 
 def test_an_entry_says_what_it_is() -> None:
     assert msgspec.structs.asdict(Entry(1, 2, 3, parcel("a")))["is_saved"] is False
+
+
+def test_one_tenant_cannot_use_up_the_room_of_the_others() -> None:
+    boxes = MailboxIndex(10, 1_000, 4, 1_000, tenant_share=0.5)
+    pushed = [boxes.reserve(f"acme|agent://{n}|", parcel(f"m{n}")) for n in range(3)]
+    assert pushed == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
+    assert boxes.reserve("umbrella|agent://bob|", parcel("m1")) is Pushed.QUEUED
+    boxes.release("acme|agent://0|", len(parcel("m0").envelope))
+    assert boxes.reserve("acme|agent://2|", parcel("m2")) is Pushed.QUEUED

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.members import ConsentGrant, Member
 from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
-from tests.support.gateway_parts import Parts, envelope, received, stream_of
+from tests.support.gateway_parts import SCHEMAS, Parts, envelope, received, stream_of
 
 
 @pytest.fixture
@@ -344,3 +344,56 @@ def test_a_call_sent_once_that_was_refused_for_want_of_room_was_never_admitted()
     parts.admit(alice, once)
     parts.admit(alice, once)
     assert stream_of(alice).codes() == ["OVERLOADED"] * 2, "and no DUPLICATE"
+
+
+def expire(parts: Parts, member: Member) -> list[str]:
+    """Give up what a member has not acknowledged in time; returns what that was."""
+    over = member.outbox.expire(parts.now)
+    parts.router.undelivered(member, over, "expired")
+    return [parcel.msg_id for parcel in over]
+
+
+def test_a_call_expires_at_its_deadline_and_its_initiator_hears_the_outcome_only(
+    parts: Parts,
+) -> None:
+    """Whoever comes back later shall not think about a call that is over."""
+    alice, bob, _ = joined(parts)
+    call(parts, alice)
+    received(bob)
+    parts.now += 5
+    parts.run()
+    assert expire(parts, bob) == ["call"]
+    assert names(received(alice)) == ["inform"]
+
+
+def test_the_initiator_hears_of_a_call_that_expires_while_it_goes_on(parts: Parts) -> None:
+    alice, bob, carol = joined(parts)
+    short = envelope("alice", Act.ACT_CFP, "agent://bob", "agent://carol", msg_id="call")
+    short.payload = orjson.dumps({"$schema": f"{SCHEMAS}Negotiation.json", "reply_within": 5})
+    short.scope.ttl.FromSeconds(1)
+    parts.admit(alice, short)
+    assert received(carol)
+    parts.now += 1
+    assert expire(parts, bob) == ["call"]
+    assert names(received(alice)) == ["failure"]
+
+
+def test_a_call_that_is_decided_is_taken_back_from_those_that_are_away(parts: Parts) -> None:
+    alice, bob, carol = joined(parts)
+    dave = parts.join("dave")
+    negotiation = call(
+        parts,
+        alice,
+        "agent://bob",
+        "agent://carol",
+        "agent://dave",
+        policy={"profile": "high", "quorum": 1},
+    )
+    received(carol)
+    parts.members.part(carol, parts.now)
+    parts.members.part(dave, parts.now)
+    parts.absences.leave(dave)
+    assert (len(carol.outbox), parts.mailbox.index.waiting(dave.key)) == (1, 1)
+    send(parts, bob, Act.ACT_OFFER, negotiation, value=40)
+    assert (len(carol.outbox), parts.mailbox.index.kept(dave.key)) == (0, 0)
+    assert names(received(alice)) == ["offer", "inform"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from gateway.outbox import Outbox, Parcel, Pushed
@@ -344,3 +345,12 @@ def test_what_expires_may_be_taken_little_by_little() -> None:
     assert ids(box.expire(5.0, 2)) == ["a", "b"] and box.next_due == 5.0
     assert box.expire(5.0, 0) == []
     assert ids(box.expire(5.0, 2)) == ["c"] and len(box) == 0
+
+
+def test_a_message_of_a_negotiation_that_is_over_is_taken_back_by_its_id() -> None:
+    box = outbox()
+    box.push(msgspec.structs.replace(parcel("a"), negotiation_id="n"))
+    assert not box.retract("a", "another")
+    assert not box.retract("b", "n")
+    assert box.retract("a", "n")
+    assert len(box) == 0

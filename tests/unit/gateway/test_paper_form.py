@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.acts import ACT_NAMES, ACTS
 from gateway.paper_form import PaperFormError, act_shown, from_json, to_json
 from gateway.shipped_schemas import schema_id
-from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService, Scope
+from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService, ReceiptRequest, Scope
 
 PUBLISHED: dict[str, Any] = {
     "envelope": {
@@ -85,6 +85,8 @@ def envelopes(draw: st.DrawFn) -> Envelope:
         in_reply_to=draw(st.just("") | MSG_IDS),
         payload=orjson.dumps(draw(PAYLOADS)),
         quality_of_service=draw(st.sampled_from(sorted(QualityOfService.values()))),
+        durable=draw(st.booleans()),
+        receipt=draw(st.sampled_from(sorted(ReceiptRequest.values()))),
     )
     if draw(st.booleans()):
         envelope.scope.CopyFrom(Scope(consent=draw(st.just("") | NAMES)))
@@ -109,6 +111,8 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
                 "negotiation_id": NAMES,
                 "in_reply_to": MSG_IDS,
                 "quality_of_service": st.sampled_from(["at-most-once", "at-least-once", "once"]),
+                "durable": st.just(True),
+                "receipt": st.sampled_from(["admitted", "delivered"]),
             },
         )
     )

@@ -193,6 +193,24 @@ def test_above_its_bound_the_store_takes_nothing_new_and_writes_what_it_owes(
     asyncio.run(scene())
 
 
+def test_a_full_store_is_told_once_and_so_is_its_recovery(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path / "s.db", file_bytes_max=80_000) as (store, _):
+            assert await outcome(store, (FAT, (1,)))
+            assert await outcome(store, insert("a"))
+            assert await outcome(store, ("DELETE FROM parcels", ()))
+            assert await outcome(store, insert("b"))
+
+    with capture_logs() as lines:
+        asyncio.run(scene())
+    told = [line for line in lines if "file_bytes_max" in line]
+    assert [line["event"] for line in told] == [
+        "the store is full; durable messages are refused until it has room",
+        "the store has room again",
+    ]
+    assert told[0]["used_bytes"] >= told[0]["file_bytes_max"] == 80_000 > told[1]["used_bytes"]
+
+
 def test_who_writes_more_than_may_be_queued_waits_for_room(tmp_path: Path) -> None:
     async def scene() -> None:
         async with opened(tmp_path / "s.db", statements_max=10) as (store, _):

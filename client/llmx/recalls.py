@@ -1,0 +1,93 @@
+"""Calls again what was open when a gateway was lost.
+
+Everybody who lost the same gateway comes back at about the same time. A call that is repeated at
+once finds only the quickest of them, or nobody: so it waits until the others had time to come,
+and a gateway that finds nobody is asked again while the call's time to reply lasts. A gateway
+that still knows the call says so; the wait cost nothing, for what it told meanwhile was heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmx.backoff import Backoff
+from llmx.calls import Call
+from llmx.errors import Refused, SessionError
+from llmx.negotiation import Negotiation
+from llmx.session import Session
+
+log = logging.getLogger("llmx")
+
+SETTLE_SECONDS_MAX = 2.0
+"""Others wait up to half a second before their first try, and up to 1.3 s in all before their
+second; longer would only keep those waiting who lost nothing."""
+SETTLE_SHARE = 0.25
+"""Of the time to reply: the contractors need the rest."""
+NOBODY_THERE = frozenset(("NO_RECIPIENTS", "AGENT_ABSENT"))
+BETWEEN_TRIES = Backoff(first=0.5, factor=1.6, longest=2.0)
+
+
+@dataclass(slots=True)
+class Recall:
+    """A call that is repeated."""
+
+    until: float
+    """When its time to reply is over, by the clock of the loop."""
+    timer: asyncio.TimerHandle
+    refusals: int = 0
+
+
+class Recalls:
+    """The calls of one agent that a new session has to be told again."""
+
+    def __init__(self, session: Session, draw: Callable[[], float] = random.random) -> None:
+        """Repeat nothing yet."""
+        self._session = session
+        self._draw = draw
+        self._known: dict[str, Recall] = {}
+
+    def begin(self, negotiation: Negotiation) -> None:
+        """Call again on a new session, after a settling time.
+
+        A call that no gateway was asked yet is left where it is: in the queue, to be sent now.
+        """
+        call = negotiation.call
+        if negotiation.outcome is not None or not self._session.hold_back(call.msg_id):
+            return
+        self.forget(negotiation)
+        left = max(Call(call).reply_within, 0.0)
+        loop = asyncio.get_running_loop()
+        wait = min(SETTLE_SECONDS_MAX, SETTLE_SHARE * left)
+        timer = loop.call_later(wait, self._repeat, negotiation)
+        self._known[call.msg_id] = Recall(loop.time() + left, timer)
+
+    def again(self, negotiation: Negotiation, error: Refused) -> bool:
+        """Hear that a call was refused; True when it is a repeat that will be tried again."""
+        recall = self._known.get(negotiation.call.msg_id)
+        loop = asyncio.get_running_loop()
+        if recall is None or error.code not in NOBODY_THERE or loop.time() >= recall.until:
+            self.forget(negotiation)
+            return False
+        recall.refusals += 1
+        at = loop.time() + BETWEEN_TRIES.wait(recall.refusals, self._draw)
+        recall.timer = loop.call_at(min(at, recall.until), self._repeat, negotiation)
+        return True
+
+    def forget(self, negotiation: Negotiation) -> None:
+        """Repeat a call no more: it is open, over or left."""
+        recall = self._known.pop(negotiation.call.msg_id, None)
+        if recall is not None:
+            recall.timer.cancel()
+
+    def _repeat(self, negotiation: Negotiation) -> None:
+        if negotiation.outcome is not None:
+            self.forget(negotiation)
+            return
+        try:
+            self._session.post(negotiation.call, repeated=True)
+        except SessionError as over:
+            log.debug("%r is not called again: %s", negotiation, over)

@@ -1,0 +1,99 @@
+"""Settings that are right alone and wrong together, each with what would work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from typing import Final, Protocol
+
+from gateway.settings_groups import (
+    ENVELOPE_HEADER_BYTES_MAX,
+    AuthSettings,
+    LimitSettings,
+    MailboxSettings,
+    ServerSettings,
+)
+from gateway.settings_words import as_text
+
+PORT_MAX: Final = 65_535
+
+
+class Given(Protocol):
+    """The groups that are looked at."""
+
+    @property
+    def server(self) -> ServerSettings:
+        """Where it listens."""
+
+    @property
+    def auth(self) -> AuthSettings:
+        """Whose tokens count."""
+
+    @property
+    def limits(self) -> LimitSettings:
+        """What is too much."""
+
+    @property
+    def mailbox(self) -> MailboxSettings:
+        """What waits."""
+
+
+def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
+    """Yield settings that are right alone and wrong together, with what would work."""
+    server, auth, limits = settings.server, settings.auth, settings.limits
+    if (server.tls_certificate is None) != (server.tls_key is None):
+        yield "server", "tls_certificate", "needs tls_key beside it; give both, or none"
+    if auth.jwks_file is not None and auth.jwks_url is not None:
+        yield "auth", "jwks_url", "there is a jwks_file too; give one of them"
+    if limits.payload_bytes_max > limits.frame_bytes_max:
+        yield (
+            "limits",
+            "payload_bytes_max",
+            f"must be at most frame_bytes_max, {limits.frame_bytes_max}",
+        )
+    if limits.ttl_default > limits.ttl_max:
+        yield "limits", "ttl_default", f"must be at most ttl_max, {as_text(limits.ttl_max)}"
+    yield from _limits_that_nobody_meets(limits)
+    if limits.once_seconds < limits.ttl_max:
+        yield (
+            "limits",
+            "once_seconds",
+            f"must be at least ttl_max, {as_text(limits.ttl_max)}, or a repeat is a new message",
+        )
+    mailbox = settings.mailbox
+    if mailbox.file is None and not mailbox.fsync:
+        yield "mailbox", "fsync", "there is no mailbox.file to flush; name one, or leave it out"
+    if server.move_to is not None:
+        reason = _no_way(server.move_to, server)
+        if reason:
+            yield "server", "move_to", f"{reason}, for example gateway-2.example:7600"
+    if limits.retry_initial > limits.retry_max:
+        yield "limits", "retry_initial", f"must be at most retry_max, {as_text(limits.retry_max)}"
+
+
+def _limits_that_nobody_meets(limits: LimitSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield bounds that would refuse one message of the largest size for ever."""
+    for_all = 1 - limits.rate_reserve
+    weight = limits.payload_bytes_max + ENVELOPE_HEADER_BYTES_MAX
+    for name, value, least in (
+        ("tenant_burst", limits.tenant_burst, 1 / for_all),
+        ("quota_bytes_per_hour", limits.quota_bytes_per_hour, weight),
+        ("tenant_quota_messages_per_hour", limits.tenant_quota_messages_per_hour, 1 / for_all),
+        ("tenant_quota_bytes_per_hour", limits.tenant_quota_bytes_per_hour, weight / for_all),
+    ):
+        if value is not None and value < least:
+            yield "limits", name, f"must be at least {ceil(least)}, for one message to pass"
+
+
+def _no_way(addresses: str, server: ServerSettings) -> str:
+    """Return why agents cannot go to `addresses`; empty when they can."""
+    for address in addresses.split(","):
+        host, colon, port = address.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not colon or not bare or (":" in bare) == (bare == host):
+            return "must be host:port, several with commas"
+        if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= PORT_MAX:
+            return "the port must be 1 to 65,535"
+        if (bare, int(port)) == (server.host.strip("[]"), server.port):
+            return "must be another gateway, not this one"
+    return ""
