@@ -1,0 +1,1 @@
+"""Random faults around one gateway, and a ledger of what became of every message."""
