@@ -192,6 +192,7 @@ class Exchange:
             hello.window_messages or self._limits.window_messages, self._limits.window_messages
         )
         member.outbox.resume(lost)
+        member.outbox.progress_at = self._now()
         self._metrics.resumed += lost is not None
         return lost is not None
 

@@ -82,6 +82,7 @@ class Outbox:
         "_waiting",
         "followed",
         "messages_max",
+        "progress_at",
         "window",
     )
 
@@ -104,6 +105,8 @@ class Outbox:
         self._wait = retry_first
         self._retry_at = NEVER
         self._next_expiry = NEVER
+        self.progress_at = 0.0
+        """When the agent came, or last acknowledged something."""
         self.followed: list[Parcel] = []
         """Acknowledged messages of which somebody wants to hear; whoever hears clears it."""
 
@@ -223,6 +226,8 @@ class Outbox:
                 count += 1
                 if parcel.receipt or parcel.durable:
                     self.followed.append(parcel)
+        if count:
+            self.progress_at = now
         if count and self._again:
             self._again = [parcel for parcel in self._again if parcel.msg_id in sent]
         if oldest not in sent:  # the one that the wait counts for

@@ -28,6 +28,8 @@ from policy.call import Call
 log = structlog.get_logger("llmx.router")
 
 QUEUED = Pushed.QUEUED
+STUCK_SECONDS = 10.0
+"""Who has acknowledged nothing for so long, and has a full mailbox, does not read."""
 FAILURE_SCHEMA = "https://llm-x.org/schemas/v1/Failure.json"
 NO_ADDRESS = Fault(
     "INVALID_ADDRESS",
@@ -199,7 +201,8 @@ class Router:
     def deliver(self, member: Member, parcel: Parcel) -> Pushed:
         """Put a message into a member's outbox, or into its mailbox behind what waits there.
 
-        A stream whose outbox is full is closed; one that empties a full mailbox is not.
+        A stream whose outbox is full is closed; one that empties a full mailbox is not, as long
+        as it does.
         """
         if member.is_boxed:
             pushed = self.mailbox.keep(member.key, parcel)
@@ -217,8 +220,9 @@ class Router:
             self._warn(member)
         elif pushed is Pushed.FULL:
             self._metrics.overflowed += 1
-            if member.stream is not None and not member.is_boxed:
-                member.stream.close(
+            stream, idle = member.stream, self._now() - member.outbox.progress_at
+            if stream is not None and (not member.is_boxed or idle > STUCK_SECONDS):
+                stream.close(
                     "slow_consumer",
                     f"{len(member.outbox)} messages wait to be acknowledged",
                 )

@@ -9,7 +9,7 @@ from gateway.mailbox import MailboxLimits
 from gateway.members import Member, MemberGroup
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
-from gateway.router import Audience, Router
+from gateway.router import STUCK_SECONDS, Audience, Router
 from llmx.v1.envelope_pb2 import Act, Envelope
 from tests.support.gateway_parts import NOW, Parts, received, stream_of
 
@@ -113,10 +113,16 @@ def test_an_agent_that_empties_a_full_mailbox_is_no_slow_consumer() -> None:
     """Or every message that finds its mailbox full would end the stream that empties it."""
     parts = Parts(mailbox=MailboxLimits(100, 1 << 20, 2, 1 << 20))
     bob = parts.join("bob")
+    bob.outbox.push(parcel("m"))
+    bob.outbox.take(NOW, 1 << 20)
+    bob.outbox.confirm(["m"], NOW)
     bob.is_boxed = True
     pushed = [parts.router.deliver(bob, parcel(f"m{n}")) for n in range(3)]
     assert pushed == [Pushed.QUEUED, Pushed.QUEUED, Pushed.FULL]
     assert stream_of(bob).closed == [] and parts.metrics.overflowed == 1
+    parts.now += STUCK_SECONDS + 0.1
+    parts.router.deliver(bob, parcel("m3"))
+    assert stream_of(bob).closed == ["slow_consumer"], "it does not empty it any more"
 
 
 def test_a_slow_consumer_is_closed_and_what_was_queued_before_waits_for_it() -> None:
