@@ -110,8 +110,7 @@ def find(name: str) -> Path:
         if shipped.exists():
             return shipped
     names = sorted(
-        {file.stem for folder in shipped_folders() for file in folder.glob("*.json")}
-        & set(SHIPPED)
+        {file.stem for folder in shipped_folders() for file in folder.glob("*.json")} & set(SHIPPED)
     )
     raise CommandError(f"there is no scenario {name}", f"use {', '.join(names)}, or name a file")
 
