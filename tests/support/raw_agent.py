@@ -284,7 +284,8 @@ class RawAgent:
     async def confirmation(self) -> None:
         """Wait until the gateway has handled every batch so far; an empty one asks for that."""
         await self.write(batch=RequestBatch())
-        while self.confirmed < self.number:
+        asked = self.number  # what is acknowledged meanwhile is confirmed some time later
+        while self.confirmed < asked:
             await self.read()
 
     async def is_served(self) -> None:
