@@ -21,7 +21,7 @@ AGENTS = 12
 RATE = 4.0
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_message_is_accounted_for(seed: int, tmp_path: Path) -> None:
     told: list[str] = []
     plan = Plan(seed, SECONDS, AGENTS, rate=RATE)

@@ -49,7 +49,7 @@ def agent(gateway: Gateway, at: str, name: str, tenant: str, **options: object) 
 
 
 @pytest.mark.parametrize("window", [0, 8])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_everything_arrives_once_and_in_order_whatever_breaks(
     gateway: Gateway, seed: int, window: int
 ) -> None:
