@@ -52,7 +52,10 @@ class Fault(Protocol):
 async def struck(
     fault: Fault, gateway: MortalGateway, within: float = HEALTH_SECONDS_MAX
 ) -> AsyncIterator[None]:
-    """Inject a fault for as long as the body runs; raises SickGateway before or after."""
+    """Inject a fault for as long as the body runs; raises SickGateway before or after.
+
+    Afterwards the gateway is well again: it serves, and its store takes what is durable.
+    """
     if not await gateway.serves(within):
         raise SickGateway("before", fault.name)
     await fault.inject()
@@ -60,5 +63,5 @@ async def struck(
         yield
     finally:
         await fault.heal()
-    if not await gateway.serves(within):
+    if not (await gateway.serves(within) and await gateway.keeps(within)):
         raise SickGateway("after", fault.name)

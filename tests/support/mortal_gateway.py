@@ -20,6 +20,8 @@ from tests.support.other_clock import OtherClock
 
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 POLL_SECONDS = 0.02
+KEEPS_POLL_SECONDS = 0.1
+STORE_UNAVAILABLE = "llmx_store_available 0.0"
 
 
 class MortalGateway:
@@ -130,6 +132,24 @@ class MortalGateway:
             return bool(answer.status == HealthCheckResponse.SERVING)
         finally:
             await channel.close()
+
+    async def keeps(self, within: float) -> bool:
+        """Tell whether its store takes durable messages, or does within so many seconds.
+
+        A store whose disk has said no asks it again only now and then, so one whose disk was
+        put right is not well at once.
+        """
+        never = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while True:
+                    with suppress(OSError):  # it is busy, and answers the next time
+                        if STORE_UNAVAILABLE not in await asyncio.to_thread(self.life.metrics):
+                            return True
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(KEEPS_POLL_SECONDS):
+                            await never.wait()
+        return False
 
     async def _begin(self, port: int) -> None:
         variables = None if self._clock is None else self._clock.variables
