@@ -20,7 +20,7 @@ from itertools import islice
 import structlog
 
 from gateway.mailbox import Mailbox
-from gateway.members import Member, Members
+from gateway.members import Member, Members, Recipient
 from gateway.outbox import Parcel, Pushed
 from gateway.roster import Roster
 from gateway.router import Router
@@ -56,8 +56,8 @@ class Absences:
         self._keep_seconds = keep_seconds
         self._roster = roster
         self._store = store
-        self._returned: dict[str, Member] = {}
-        self._without_room: dict[str, Member] = {}
+        self._returned: dict[str, Recipient] = {}
+        self._without_room: dict[str, Recipient] = {}
         # Whose messages are being read from the disk, and what its outbox gave back meanwhile.
         self._reading: dict[str, list[Parcel]] = {}
         self._wake = asyncio.Event()
@@ -77,13 +77,13 @@ class Absences:
         self._router.undelivered(member, homeless, "recipient_overloaded")
         log.debug("agent absent", agent=member.agent_id)
 
-    def back(self, member: Member) -> None:
+    def back(self, member: Recipient) -> None:
         """Give a member that has a stream again what waited for it."""
         is_read = member.key in self._reading  # those come first, though they do not wait any more
         member.is_boxed = is_read or self._mailbox.index.waiting(member.key) > 0
         self.refill_soon(member)
 
-    def refill_soon(self, member: Member) -> None:
+    def refill_soon(self, member: Recipient) -> None:
         """Fill the outbox of a member from its mailbox, if anything waits there."""
         if member.is_boxed and not member.is_away:
             self._returned[member.key] = member
@@ -98,7 +98,7 @@ class Absences:
             for member in turn.values():
                 await self.refill(member)
 
-    async def refill(self, member: Member) -> None:
+    async def refill(self, member: Recipient) -> None:
         """Move the next batch from the mailbox to the outbox, as far as there is room.
 
         Where there is none it is tried again when the agent acknowledges, and at every upkeep.
@@ -130,7 +130,7 @@ class Absences:
         else:
             self.refill_soon(member)
 
-    def _fill(self, member: Member, parcels: list[Parcel]) -> list[Parcel]:
+    def _fill(self, member: Recipient, parcels: list[Parcel]) -> list[Parcel]:
         """Push parcels from the mailbox; returns those that the outbox has no room for."""
         for index, parcel in enumerate(parcels):
             if not member.outbox.has_room(len(parcel.envelope)):
@@ -174,6 +174,21 @@ class Absences:
         if self._roster is not None:
             self._roster.forget(member)
         log.debug("agent forgotten", agent=member.agent_id)
+
+    def depart(self, member: Member) -> list[Parcel]:
+        """Know a member no more whose home is elsewhere now; returns what its outbox held.
+
+        What waits in its mailbox stays there, to be sent after it.
+        """
+        self._members.forget(member)
+        self._returned.pop(member.key, None)
+        if self._roster is not None:
+            self._roster.forget(member)
+        parcels = member.outbox.empty()
+        if member.key in self._reading:  # those come back to the mailbox
+            self._mailbox.put_back(member.key, parcels)
+            return []
+        return parcels
 
     def make_room(self) -> bool:
         """Forget the member that is absent longest with nothing waiting, if there is one."""

@@ -9,11 +9,20 @@ one; it is remembered as a duplicate only once it is admitted.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from google.protobuf.message import DecodeError
 
+from gateway.admission_refusals import (
+    ALL_AWAY,
+    DUPLICATE,
+    MISSED,
+    NOT_DURABLE,
+    ONLY_ITSELF,
+    STOPPING,
+    UNREADABLE,
+)
 from gateway.calls import CallLimits, call_of
 from gateway.clock import Clock
 from gateway.codec import EVENT_OF
@@ -24,7 +33,7 @@ from gateway.headers import (
     HeaderCheck,
     Sender,
 )
-from gateway.members import Member
+from gateway.members import Member, Recipient
 from gateway.metrics import Metrics
 from gateway.negotiations import UNKNOWN_NEGOTIATION, Cause, Negotiations, redacted
 from gateway.outbox import Parcel, Pushed
@@ -45,14 +54,10 @@ from llmx.v1.envelope_pb2 import (
 MALFORMED = frozenset({"SCHEMA_VIOLATION", "INVALID_JSON"})
 """What is wrong with an offer itself, and not with our time to judge it."""
 
-UNREADABLE = Fault(
-    "MALFORMED_ENVELOPE",
-    "the bytes are not an llmx.v1.Envelope",
-    "serialise llmx.v1.Envelope with strings in UTF-8",
-)
-
 Waiting = Awaitable[None]
 """What the reader of a stream awaits before it reads on: a worker, or room in a queue."""
+Elsewhere = Callable[[Member, Parcel, float, tuple[str, ...], bool], Fault | None]
+"""Sends an act, received at a time and with sensitive fields, elsewhere; is it malformed?"""
 
 
 class Admission:
@@ -85,6 +90,8 @@ class Admission:
         self._once = once
         self.stopping = False
         self.durability: Durability | None = None
+        self.elsewhere: Elsewhere | None = None
+        """Sends an act to the gateway that owns its negotiation; None where no other one is."""
         """Set when the gateway has a store."""
 
     def admit(self, sender: Sender, raw: bytes) -> Waiting | None:
@@ -171,7 +178,7 @@ class Admission:
         negotiation_id, body = parcel.negotiation_id, judgement.body
         if judgement.fault is not None:
             if act == ACT_OFFER and judgement.fault.code in MALFORMED:
-                self._negotiations.malformed(negotiation_id, Cause(member, parcel))
+                self._malformed(member, parcel, negotiation_id, now)
             return self._refuse(member, parcel.msg_id, judgement.fault, negotiation_id)
         cause = Cause(member, parcel, body, judgement.sensitive)
         if act == ACT_MESSAGE:
@@ -180,7 +187,7 @@ class Admission:
             return self._enter_call(member, envelope, key, cause, now)
         shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
-            return self._refuse(member, parcel.msg_id, UNKNOWN_NEGOTIATION, negotiation_id)
+            return self._enter_elsewhere(member, envelope, key, cause, now)
         if self.durability is not None or envelope.durable:
             due = self._durable_act(negotiation_id, wanted=envelope.durable)
             if isinstance(due, Fault):
@@ -191,6 +198,27 @@ class Admission:
         self._remember(member, envelope, key, "", now)
         self._metrics.admitted += 1
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
+
+    def _malformed(self, member: Member, parcel: Parcel, negotiation_id: str, now: float) -> None:
+        """Tell a negotiation, wherever it is, that a party broke its schema."""
+        if self._negotiations.shard_of(negotiation_id, member.tenant) is not None:
+            self._negotiations.malformed(negotiation_id, Cause(member, parcel))
+        elif self.elsewhere is not None:
+            self.elsewhere(member, parcel, now, (), True)
+
+    def _enter_elsewhere(
+        self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
+    ) -> Waiting | None:
+        """Send an act to the gateway that owns its negotiation."""
+        parcel = cause.parcel
+        fault: Fault | None = UNKNOWN_NEGOTIATION
+        if self.elsewhere is not None and parcel.negotiation_id.endswith(member.tenant.tag):
+            fault = self.elsewhere(member, parcel, now, cause.sensitive, False)
+        if fault is not None:
+            return self._refuse(member, parcel.msg_id, fault, parcel.negotiation_id)
+        self._remember(member, envelope, key, "", now)
+        self._metrics.admitted += 1
+        return None
 
     def _enter_message(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
@@ -277,7 +305,7 @@ class Admission:
         return NOT_DURABLE if wanted else None
 
     def _for(
-        self, other: Member, topic: str | None, parcel: Parcel, cause: Cause, now: float
+        self, other: Recipient, topic: str | None, parcel: Parcel, cause: Cause, now: float
     ) -> Parcel:
         if topic is None and not cause.sensitive:
             return parcel
@@ -349,50 +377,3 @@ class Admission:
         if answer is not None:
             member.answer_opened(answer)
         return self._refuse(member, msg_id, DUPLICATE, opened)
-
-
-DUPLICATE = Fault(
-    "DUPLICATE",
-    "this msg_id was admitted before",
-    "nothing is lost if this is a repeat; use a new msg_id for a new message",
-    "/envelope/msg_id",
-)
-OVERLOADED_RECIPIENT = Fault(
-    "RECIPIENT_OVERLOADED",
-    "the recipient has more unconfirmed messages than it may",
-    "wait until it has caught up, and send again",
-    "/envelope/to",
-    retry_after=1.0,
-)
-ID_TAKEN = Fault(
-    "DUPLICATE",
-    "the recipient has not yet acknowledged another agent's message with this msg_id",
-    "send it under a new msg_id; random ones do not meet",
-    "/envelope/msg_id",
-)
-ONLY_ITSELF = Fault(
-    "NO_RECIPIENTS",
-    "the call names nobody but its initiator",
-    "call a topic or other agents",
-    "/envelope/to",
-)
-ALL_AWAY = Fault(
-    "NO_RECIPIENTS",
-    "everybody whom the call could reach is away",
-    "call again when they are back, or call others; a plain message would wait for them",
-    "/envelope/to",
-)
-NOT_DURABLE = Fault(
-    "STORE_UNAVAILABLE",
-    "the negotiation was not called as a durable one, so no act in it can be",
-    "leave durable out here, or set it on the call",
-    "/envelope/durable",
-)
-MISSED = {"recipient_overloaded": OVERLOADED_RECIPIENT, "msg_id_taken": ID_TAKEN}
-"""What the sender hears when a message reached nobody, by why."""
-STOPPING = Fault(
-    "STOPPING",
-    "the gateway is stopping and takes no new calls",
-    "connect again, and send the call there",
-    retry_after=1.0,
-)

@@ -194,7 +194,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             )
             negotiations.durability = admission.durability = durability
             router.tell_durably = durability.tell
-            members.changed = roster.note
+            members.on_change.append(roster.note)
             await restore(store, roster, mailbox, members, negotiations, now())
             _add_store_figures(metrics, store)
         server, readiness = built_server(exchange, control, limits.sessions_max)

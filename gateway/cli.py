@@ -30,7 +30,13 @@ app.add_typer(agents_app, name="agents")
 GATEWAY_DEFAULT = "127.0.0.1:7600"
 
 GatewayAddress = Annotated[
-    str, typer.Option("--gateway", "-g", envvar="LLMX_GATEWAY", help="Gateway, host:port.")
+    str,
+    typer.Option(
+        "--gateway",
+        "-g",
+        envvar="LLMX_GATEWAY",
+        help="Gateway, host:port; several with commas are tried in their order.",
+    ),
 ]
 Token = Annotated[
     str | None,
@@ -166,13 +172,13 @@ def agent(
 
     llmx agent --file bob.json
     """
-    from gateway.commands.access import check_gateway
+    from gateway.commands.access import check_gateways
     from gateway.commands.agent import serve
     from gateway.commands.plan import plan_from_flags
     from gateway.commands.trouble import CommandError, complain
 
     try:
-        check_gateway(gateway)
+        check_gateways(gateway)
         plan = plan_from_flags(
             file,
             agent=address,
@@ -223,14 +229,14 @@ def call(
 
     llmx call examples/gpu-call.json --to topic://gpu --policy high
     """
-    from gateway.commands.access import check_gateway
+    from gateway.commands.access import check_gateways
     from gateway.commands.call import call as negotiate
     from gateway.commands.call import order_of
     from gateway.commands.json_files import policy_of
     from gateway.commands.trouble import CommandError, complain
 
     try:
-        check_gateway(gateway)
+        check_gateways(gateway)
         if step and str(file) == "-":
             raise CommandError("standard input cannot be the call and the steps", "name a file")
         order = order_of(file, to or (), sender, token, durable=durable)

@@ -151,7 +151,7 @@ class ControlService(ControlServiceServicer):
         """See control_service.proto."""
         tenant = (await self._member(context)).tenant
         topic = request.topic.removeprefix("topic://")
-        found = tenant.topics.get(topic, {}) if topic else tenant.members
+        found = tenant.topics.get(topic, {}) if topic else tenant.everyone
         listed = [found[address] for address in sorted(found)[:AGENTS_LISTED_MAX]]
         return messages.ListAgentsResponse(agents=map(agent_of, listed))
 

@@ -23,7 +23,7 @@ from functools import partial
 from gateway.clock import Clock
 from gateway.journal import Journal, Opening
 from gateway.mailbox import Mailbox, Promise
-from gateway.members import Member, Members
+from gateway.members import Member, Members, Recipient
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
 from gateway.router import Router
@@ -80,7 +80,7 @@ class Tape:
         """Return what writes the messages."""
         return [self._mailbox.statement(promise) for promise in self._promises]
 
-    def deliver(self, member: Member, parcel: Parcel) -> Pushed:
+    def deliver(self, member: Recipient, parcel: Parcel) -> Pushed:
         """Promise a message, and tell what became of that."""
         if not parcel.repeats:  # at most once is not worth a place on the disk
             self.then(lambda: self._router.deliver(member, parcel))
@@ -92,15 +92,15 @@ class Tape:
             return Pushed.QUEUED
         return promise
 
-    def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
+    def undelivered(self, member: Recipient, parcels: list[Parcel], reason: str) -> None:
         """Account later for what finds no room."""
         self.then(lambda: self._router.undelivered(member, parcels, reason))
 
-    def answer_opened(self, member: Member, opened: bytes) -> None:
+    def answer_opened(self, member: Recipient, opened: bytes) -> None:
         """Tell an initiator later that its call is open."""
         self.then(lambda: member.answer_opened(opened))
 
-    def answer_refused(self, member: Member, refusal: bytes) -> None:
+    def answer_refused(self, member: Recipient, refusal: bytes) -> None:
         """Tell an agent later that its act did not count."""
         self.then(lambda: member.answer_refused(refusal))
 
@@ -119,7 +119,7 @@ class Tape:
             self._mailbox.renounce(promise)
 
 
-HandOver = Callable[[Member, Promise], None]
+HandOver = Callable[[Recipient, Promise], None]
 
 
 class Durability:
@@ -173,7 +173,7 @@ class Durability:
         self,
         sender: Member,
         key: str,
-        letters: Sequence[tuple[Member, Parcel]],
+        letters: Sequence[tuple[Recipient, Parcel]],
         now: float,
         heard: Callable[[bool], None],
     ) -> list[tuple[str, str]]:
@@ -210,7 +210,7 @@ class Durability:
     def _tape(self) -> Tape:
         return Tape(self._mailbox, self._router, self._hand_over)
 
-    def _hand_over(self, member: Member, promise: Promise) -> None:
+    def _hand_over(self, member: Recipient, promise: Promise) -> None:
         """Deliver what the disk has: into the outbox, or behind what waits already."""
         member = self._members.find(member.key) or member
         is_taken = not member.is_boxed
@@ -225,7 +225,7 @@ class Durability:
         elif pushed is Pushed.ID_TAKEN:
             self._router.undelivered(member, [promise.parcel], "msg_id_taken")
 
-    def tell(self, member: Member, parcel: Parcel) -> None:
+    def tell(self, member: Recipient, parcel: Parcel) -> None:
         """Write a message of the gateway's own, which has nobody to be refused to."""
         tape = self._tape()
         if tape.deliver(member, parcel) is Pushed.QUEUED:

@@ -23,6 +23,7 @@ from gateway.acts import ACTS
 from gateway.admission import Admission
 from gateway.auth import Authenticator, AuthFault, Identity
 from gateway.clock import Clock
+from gateway.handover import Arrival
 from gateway.headers import SENDABLE, Sender
 from gateway.link import Link
 from gateway.members import Member, Members
@@ -44,6 +45,16 @@ CONFIRM_SECONDS = 0.005
 INSTANCE_CHARACTERS_MAX = 64
 RECONNECTS_PER_SECOND = 1_000
 """How many agents are asked to come back in one second when the gateway stops."""
+
+
+Fetch = Callable[[str, str, str, int], Awaitable[Arrival | None]]
+
+
+async def _fetch_nobody(
+    tenant: str, agent_id: str, resume_token: str, received: int
+) -> Arrival | None:
+    """Find nobody anywhere else: the gateway stands alone."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,8 @@ class Exchange:
         self._to_confirm: set[Session] = set()
         self.sessions: set[Session] = set()
         self._streams = 0
+        self.fetch: Fetch = _fetch_nobody
+        """Brings an agent here whose home is another gateway."""
         self.left: list[Member] = []
         """Who has closed its stream itself, for upkeep to tell its negotiations."""
 
@@ -134,7 +147,10 @@ class Exchange:
         hello, received = await self._hello(context)
         # Others may have come while this one was waited for.
         await self._check_room(context, len(self.sessions) < self._limits.sessions_max)
+        arrival = await self.fetch(identity.tenant, identity.agent_id, hello.resume_token, received)
         member = await self._join(context, identity, hello)
+        if arrival is not None and arrival.link is not None and member.link is None:
+            member.link = arrival.link
         if member.stream is not None:
             member.stream.close("replaced", "the agent has opened a newer stream")
         resumed = self._resume(member, hello, received)

@@ -16,6 +16,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from gateway.allowances import Allowance, AllowanceLimits, Allowances
+from gateway.consents import ConsentGrant, consents_to, fields_for
 from gateway.duplicates import Duplicates
 from gateway.link import Link
 from gateway.outbox import Outbox
@@ -41,31 +42,45 @@ class Stream(Protocol):
         """End the stream with a Goodbye."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentGrant:
-    """What a member allows somebody to send to it."""
+class Recipient(Protocol):
+    """An agent as those see it who send to it: a `Member`, or one whose home is elsewhere."""
 
-    consent_id: str
-    grantee: str
-    """`agent://alice`, or "*" for everybody of the tenant."""
-    topics: frozenset[str] = frozenset()
-    """Empty means direct messages and every topic."""
-    fields: frozenset[str] = frozenset()
-    """JSON pointers of the sensitive fields that may be seen; "*" means all."""
-    expires_at: float | None = None
+    agent_id: str
+    tenant: Tenant
+    key: str
+    capabilities: frozenset[str]
+    topics: frozenset[str]
+    consents: dict[str, ConsentGrant]
+    is_away: bool
+    is_boxed: bool
 
-    def covers(self, sender: str, topic: str | None, now: float) -> bool:
-        """Tell whether `sender` may send now, on `topic` or directly (None)."""
-        if self.expires_at is not None and self.expires_at <= now:
-            return False
-        if self.grantee not in ("*", sender):
-            return False
-        return not self.topics or topic in self.topics
+    @property
+    def outbox(self) -> Outbox:
+        """What is owed to it from here."""
+
+    @property
+    def stream(self) -> Stream | None:
+        """What carries it there, if anything does now."""
+
+    def answer_opened(self, opened: bytes) -> None:
+        """Tell it a serialised NegotiationOpened."""
+
+    def answer_refused(self, refusal: bytes) -> None:
+        """Tell it a serialised Refusal."""
+
+    def answer_receipt(self, receipt: bytes) -> None:
+        """Tell it a serialised Receipt."""
+
+    def allows(self, sender: str, topic: str | None, now: float) -> bool:
+        """Tell whether it consents to hear from `sender`."""
+
+    def visible_fields(self, sender: str, topic: str | None, now: float) -> frozenset[str]:
+        """Return the sensitive fields that it may see from `sender`."""
 
 
 @dataclass(slots=True)
 class Member:
-    """One agent as this gateway knows it."""
+    """One agent whose home is this gateway."""
 
     agent_id: str
     tenant: Tenant
@@ -92,6 +107,8 @@ class Member:
     """What its frame at hand waits for before it is confirmed: durable messages."""
     receipts_due: list[str] = field(default_factory=list)
     """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
+    generation: int = 0
+    """Counts its moves between gateways."""
 
     def answer_opened(self, opened: bytes) -> None:
         """Tell the agent, now or when it resumes, a serialised NegotiationOpened."""
@@ -140,17 +157,11 @@ class Member:
 
         To subscribe to a topic is to consent to what comes on it.
         """
-        if topic is not None and topic in self.topics:
-            return True
-        return any(grant.covers(sender, topic, now) for grant in self.consents.values())
+        return consents_to(self, sender, topic, now)
 
     def visible_fields(self, sender: str, topic: str | None, now: float) -> frozenset[str]:
         """Return the sensitive fields that the member may see from `sender`."""
-        seen: set[str] = set()
-        for grant in self.consents.values():
-            if grant.fields and grant.covers(sender, topic, now):
-                seen |= grant.fields
-        return frozenset(seen)
+        return fields_for(self, sender, topic, now)
 
 
 @dataclass(slots=True)
@@ -171,14 +182,22 @@ class Tenant:
         self.tag = "-" + hashlib.sha256(name.encode()).hexdigest()[: TAG_LENGTH - 1]
         """What the tenant's negotiation ids end in."""
         self.members: dict[str, Member] = {}
-        self.topics: dict[str, dict[str, Member]] = {}
+        """Those whose home is this gateway."""
+        self.everyone: dict[str, Recipient] = {}
+        """Those and the agents of other gateways."""
+        self.topics: dict[str, dict[str, Recipient]] = {}
         self.groups: dict[str, MemberGroup] = {}
 
     def __repr__(self) -> str:
         """Tell the state in words."""
         return f"<Tenant {self.name}: {len(self.members)} agents, {len(self.topics)} topics>"
 
-    def listen(self, member: Member, topics: Iterable[str]) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing would be missed with the tenant."""
+        return not self.everyone and not self.groups
+
+    def listen(self, member: Recipient, topics: Iterable[str]) -> None:
         """Make `topics` all that the member listens to."""
         wanted = frozenset(topics)
         for topic in member.topics - wanted:
@@ -190,10 +209,11 @@ class Tenant:
             self.topics.setdefault(topic, {})[member.agent_id] = member
         member.topics = wanted
 
-    def forget(self, member: Member) -> None:
-        """Remove a member and what it listens to; groups keep its name."""
+    def forget(self, member: Recipient) -> None:
+        """Remove an agent and what it listens to; groups keep its name."""
         self.listen(member, ())
-        self.members.pop(member.agent_id, None)
+        if self.everyone.get(member.agent_id) is member:
+            del self.everyone[member.agent_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +242,17 @@ class Members:
         self.tenants: dict[str, Tenant] = {}
         self.tenant_by_tag: dict[str, Tenant] = {}
         self.count = 0
-        self.owing: dict[str, Member] = {}
+        self.owing: dict[str, Recipient] = {}
         """Those whose outbox may hold something, by key; upkeep looks at no others."""
         self._away: dict[str, Member] = {}  # those within their grace, longest away first
         self.absent: dict[str, Member] = {}
         """Those whose grace is over, longest away first."""
         self.make_room: Callable[[], bool] = lambda: False
         """Forgets somebody, if anybody may be forgotten, when there are too many."""
-        self.changed: Callable[[Member], None] = lambda member: None
-        """Hears of every registration that may have changed."""
+        self.on_change: list[Callable[[Member], None]] = []
+        """Hear of every member that may have changed: its registration, or whether it is away."""
+        self.on_forget: list[Callable[[Member], None]] = []
+        """Hear of every member that is known no more."""
         self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
         self.once = Duplicates(limits.once_window, limits.once_ids_max, now)
@@ -249,6 +271,8 @@ class Members:
         member = None if known is None else known.members.get(agent_id)
         if member is not None:
             return member
+        if known is not None and agent_id in known.everyone:
+            return None  # its home is elsewhere; whoever wants it here has it handed over first
         limits = self._limits
         if self.count >= limits.agents_max and not self.make_room():
             return None
@@ -267,9 +291,26 @@ class Members:
             allowance=self.allowances.join(tenant_name, key, now),
             away_since=now,
         )
-        tenant.members[agent_id] = member
+        tenant.members[agent_id] = tenant.everyone[agent_id] = member
         self._away[member.key] = member
         self.count += 1
+        return member
+
+    def changed(self, member: Member) -> None:
+        """Know that a member may have changed."""
+        for hear in self.on_change:
+            hear(member)
+
+    def adopt(self, known: Recipient, now: float) -> Member | None:
+        """Return the member for an agent that was elsewhere and has come here; None when full."""
+        tenant = known.tenant
+        del tenant.everyone[known.agent_id]
+        member = self.join(tenant.name, known.agent_id, now)
+        if member is None:
+            tenant.everyone[known.agent_id] = known
+            return None
+        tenant.listen(known, ())
+        self.owing.pop(known.key, None)
         return member
 
     def arrive(self, member: Member) -> None:
@@ -300,23 +341,30 @@ class Members:
         """Return those whose grace is over and that left before a moment, longest away first."""
         return _left_before(moment, self.absent.values())
 
-    def find(self, key: str) -> Member | None:
-        """Return the member with a key."""
+    def find(self, key: str) -> Recipient | None:
+        """Return the agent with a key, here or elsewhere."""
         tenant_name, agent_id, _ = key.rsplit("|", 2)
         tenant = self.tenants.get(tenant_name)
-        return None if tenant is None else tenant.members.get(agent_id)
+        return None if tenant is None else tenant.everyone.get(agent_id)
 
     def forget(self, member: Member) -> None:
         """Remove a member; its tenant stays while it has agents or groups."""
+        member.tenant.members.pop(member.agent_id, None)
         member.tenant.forget(member)
         self._away.pop(member.key, None)
         self.absent.pop(member.key, None)
         self.owing.pop(member.key, None)
         self.allowances.leave(member.allowance)
         self.count -= 1
-        if not member.tenant.members and not member.tenant.groups:
-            self.tenants.pop(member.tenant.name, None)
-            self.tenant_by_tag.pop(member.tenant.tag, None)
+        for hear in self.on_forget:
+            hear(member)
+        self.drop_if_empty(member.tenant)
+
+    def drop_if_empty(self, tenant: Tenant) -> None:
+        """Forget a tenant that has neither agents nor groups any more."""
+        if tenant.is_empty:
+            self.tenants.pop(tenant.name, None)
+            self.tenant_by_tag.pop(tenant.tag, None)
 
 
 def _left_before(moment: float, members: Iterable[Member]) -> list[Member]:

@@ -18,7 +18,7 @@ import orjson
 
 from gateway.clock import Clock, iso_text
 from gateway.codec import Teller
-from gateway.members import TAG_LENGTH, Member, Members, Tenant
+from gateway.members import TAG_LENGTH, Member, Members, Recipient, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
@@ -44,7 +44,7 @@ NO_MESSAGE = Parcel("", b"", 0.0, "", "", False)
 class Cause(msgspec.Struct, frozen=True, gc=False):
     """The message that caused a step, as far as its effects need it."""
 
-    sender: Member
+    sender: Recipient
     parcel: Parcel
     """What forwards the message."""
     body: Mapping[str, Any] | None = None
@@ -86,7 +86,7 @@ class Negotiations:
         self._open_max_tenant = open_max_tenant
         self._open_max_agent = open_max_agent
         self._turns = Turns(now)
-        self._called: dict[str, tuple[Member, frozenset[str]]] = {}
+        self._called: dict[str, tuple[Recipient, frozenset[str]]] = {}
         self._held: Counter[str] = Counter()
         self._minted = 0
         self._members = members
@@ -139,9 +139,9 @@ class Negotiations:
             event = MalformedReceived(cause.sender.agent_id, cause.parcel.msg_id)
             shard.post(self._now(), negotiation_id, event, cause)
 
-    def leave(self, gone: Collection[Member]) -> None:
+    def leave(self, gone: Collection[Recipient]) -> None:
         """Tell the open negotiations of members that are gone, all in one look through them."""
-        by_tag: dict[str, dict[str, Member]] = {}
+        by_tag: dict[str, dict[str, Recipient]] = {}
         for member in gone:
             by_tag.setdefault(member.tenant.tag, {})[member.agent_id] = member
         names = {tag: frozenset(members) for tag, members in by_tag.items()}
@@ -154,7 +154,7 @@ class Negotiations:
                     for agent_id in left & terms.eligible:
                         self._gone(shard, negotiation_id, by_tag[tag][agent_id])
 
-    def revoked(self, member: Member) -> None:
+    def revoked(self, member: Recipient) -> None:
         """Take a member out of what it was called to directly and consents to no more."""
         now, tenant = self._now(), member.tenant
         for negotiation_id, (initiator, direct) in list(self._called.items()):
@@ -167,7 +167,7 @@ class Negotiations:
                 assert shard is not None, "only what this gateway has opened is kept here"
                 self._gone(shard, negotiation_id, member)
 
-    def _gone(self, shard: Shard[Cause], negotiation_id: str, member: Member) -> None:
+    def _gone(self, shard: Shard[Cause], negotiation_id: str, member: Recipient) -> None:
         shard.post(self._now(), negotiation_id, AgentGone(member.agent_id), _nobody(member))
 
     def want_of_room(self, member: Member) -> Fault | None:
@@ -190,7 +190,7 @@ class Negotiations:
         state = None if shard is None else shard.table.state(negotiation_id)
         return None if state is None else _opened(state.terms.call, msg_id)
 
-    def _undelivered(self, member: Member, parcel: Parcel) -> None:
+    def _undelivered(self, member: Recipient, parcel: Parcel) -> None:
         """Hear that the router gave up on a message."""
         if not parcel.negotiation_id:
             return
@@ -222,7 +222,7 @@ class Negotiations:
         ):
             cause = self._with_turn(shard, negotiation_id, event, effects, cause)
         tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
-        members = {} if tenant is None else tenant.members
+        members = {} if tenant is None else tenant.everyone
         teller: Teller | None = None
         for effect in effects:
             if type(effect) is Relay:
@@ -261,7 +261,7 @@ class Negotiations:
         self._metrics.calls += 1
         self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
         self._count(call, cause.topics, cause.sender)
-        members = cause.sender.tenant.members
+        members = cause.sender.tenant.everyone
         cause = _extended(cause, self._turns.opened(call))
         until = call.closes_at if call.deadline is None else call.deadline
         until = min(cause.parcel.expires_at, until)  # nobody shall think about it in vain
@@ -285,7 +285,7 @@ class Negotiations:
             return cause
         return _extended(cause, self._turns.relayed(state, event, effects))
 
-    def _count(self, call: Call, topics: tuple[str | None, ...], initiator: Member) -> None:
+    def _count(self, call: Call, topics: tuple[str | None, ...], initiator: Recipient) -> None:
         """Remember who holds an open negotiation, and whom it called directly."""
         direct = frozenset(
             agent_id for agent_id, topic in zip(call.eligible, topics, strict=True) if topic is None
@@ -301,7 +301,7 @@ class Negotiations:
             if not self._held[holder]:
                 del self._held[holder]
 
-    def _relay(self, member: Member | None, parcel: Parcel, cause: Cause) -> None:
+    def _relay(self, member: Recipient | None, parcel: Parcel, cause: Cause) -> None:
         if member is None:
             return  # it left; the engine hears of that as AgentGone
         if cause.sensitive:
@@ -315,7 +315,7 @@ class Negotiations:
         elif pushed is Pushed.ID_TAKEN:
             self._router.undelivered(member, [parcel], "msg_id_taken")
 
-    def _refuse(self, member: Member, msg_id: str, negotiation_id: str, fault: Fault) -> None:
+    def _refuse(self, member: Recipient, msg_id: str, negotiation_id: str, fault: Fault) -> None:
         self._metrics.refused[fault.code] += 1
         refusal = refusal_of(fault, msg_id, negotiation_id)
         self._router.answer_refused(member, refusal.SerializeToString())
@@ -354,7 +354,7 @@ UNKNOWN_NEGOTIATION = Fault(
 )
 
 
-def redacted(cause: Cause, member: Member, topic: str | None, now: float) -> bytes:
+def redacted(cause: Cause, member: Recipient, topic: str | None, now: float) -> bytes:
     """Return the envelope without the sensitive fields that `member` has not consented to."""
     assert cause.body is not None, "a cause with sensitive fields carries its payload"
     allowed = member.visible_fields(cause.sender.agent_id, topic, now)
@@ -374,7 +374,7 @@ def _extended(cause: Cause, fields: bytes) -> Cause:
     return msgspec.structs.replace(cause, parcel=parcel)
 
 
-def _nobody(member: Member) -> Cause:
+def _nobody(member: Recipient) -> Cause:
     """Return the cause of an event that no message caused."""
     return Cause(member, NO_MESSAGE)
 

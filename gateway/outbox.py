@@ -45,6 +45,8 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     """Is it on disk until it is acknowledged?"""
     is_call: bool = False
     """Is it of no use any more when its negotiation is over?"""
+    origin: str = ""
+    """The gateway that wants to hear what becomes of it; empty when it came from no other one."""
 
 
 class Pushed(enum.Enum):
@@ -224,7 +226,7 @@ class Outbox:
             if parcel is not None:
                 self._bytes -= len(parcel.envelope)
                 count += 1
-                if parcel.receipt or parcel.durable:
+                if parcel.receipt or parcel.durable or parcel.origin:
                     self.followed.append(parcel)
         if count:
             self.progress_at = now

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from gateway.consents import ConsentGrant
 from gateway.members import (
     AGENT_ADDRESS,
     CAPABILITY,
     NAME,
-    ConsentGrant,
     Member,
     MemberGroup,
+    Recipient,
 )
 from gateway.refusals import Fault
 from llmx.v1.agent_pb2 import Agent, Group
@@ -139,7 +140,7 @@ def put_group(member: Member, group: Group, limits: RegistrationLimits) -> Membe
     return made
 
 
-def agent_of(member: Member) -> Agent:
+def agent_of(member: Recipient) -> Agent:
     """Return a member as the control service tells it."""
     return Agent(
         agent_id=member.agent_id,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.members import ConsentGrant, Member, Members
+from gateway.consents import ConsentGrant
+from gateway.members import Member, Members
 from gateway.store import Store
 
 PUT = "INSERT OR REPLACE INTO members (key, registration) VALUES (?, ?)"

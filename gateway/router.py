@@ -17,7 +17,7 @@ import structlog
 
 from gateway.clock import Clock, iso_text
 from gateway.mailbox import Mailbox
-from gateway.members import AGENT_ADDRESS, NAME, Member, Members, Tenant
+from gateway.members import AGENT_ADDRESS, NAME, Members, Recipient, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.refusals import Fault
@@ -42,23 +42,23 @@ NO_ADDRESS = Fault(
 class Audience:
     """Who shall receive a message, and on which topic each of them hears it (None: directly)."""
 
-    members: tuple[Member, ...]
+    members: tuple[Recipient, ...]
     topics: tuple[str | None, ...]
 
 
 class Outlet(Protocol):
     """Where the effects of a step go: to the router at once, or onto a tape for later."""
 
-    def deliver(self, member: Member, parcel: Parcel) -> Pushed:
+    def deliver(self, member: Recipient, parcel: Parcel) -> Pushed:
         """Send a message."""
 
-    def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
+    def undelivered(self, member: Recipient, parcels: list[Parcel], reason: str) -> None:
         """Account for messages that will not reach `member` any more."""
 
-    def answer_opened(self, member: Member, opened: bytes) -> None:
+    def answer_opened(self, member: Recipient, opened: bytes) -> None:
         """Tell an initiator that its call is open."""
 
-    def answer_refused(self, member: Member, refusal: bytes) -> None:
+    def answer_refused(self, member: Recipient, refusal: bytes) -> None:
         """Tell an agent that its act did not count."""
 
     def then(self, scene: Callable[[], object]) -> None:
@@ -86,18 +86,20 @@ class Router:
         self._ttl_default = ttl_default
         self._audience_max = audience_max
         self.mailbox = mailbox
-        self.on_undelivered: Callable[[Member, Parcel], None] = lambda member, parcel: None
+        self.on_undelivered: Callable[[Recipient, Parcel], None] = lambda member, parcel: None
         self.is_open: Callable[[str], bool] = lambda negotiation_id: True
         """Tells whether a negotiation goes on: its initiator hears of calls that get lost."""
-        self.on_room: Callable[[Member], None] = lambda member: None
+        self.on_room: Callable[[Recipient], None] = lambda member: None
         """Hears of a member that has acknowledged something while more waits in its mailbox."""
-        self.tell_durably: Callable[[Member, Parcel], None] | None = None
+        self.report: Callable[[Recipient, Parcel, str], None] = lambda member, parcel, reason: None
+        """Tells the origin of a parcel that it was acknowledged (no reason), or why not."""
+        self.tell_durably: Callable[[Recipient, Parcel], None] | None = None
         """Tells a failure so that it survives the gateway; None without a store."""
 
     def audience(self, tenant: Tenant, sender: str, envelope: Envelope) -> Audience | Fault:
         """Return who shall receive `envelope`, or why it cannot be sent."""
         wanted = frozenset(envelope.capabilities)
-        found: dict[str, tuple[Member, str | None]] = {}
+        found: dict[str, tuple[Recipient, str | None]] = {}
         for index, address in enumerate(envelope.recipients):
             pointer = f"/envelope/to/{index}"
             scheme, _, name = address.partition("://")
@@ -134,9 +136,9 @@ class Router:
         sender: str,
         address: str,
         wanted: frozenset[str],
-        found: dict[str, tuple[Member, str | None]],
+        found: dict[str, tuple[Recipient, str | None]],
     ) -> Fault | None:
-        member = tenant.members.get(address)
+        member = tenant.everyone.get(address)
         if member is None:
             return Fault(
                 "AGENT_ABSENT",
@@ -164,7 +166,7 @@ class Router:
         sender: str,
         topic: str,
         wanted: frozenset[str],
-        found: dict[str, tuple[Member, str | None]],
+        found: dict[str, tuple[Recipient, str | None]],
     ) -> Fault | None:
         for address, member in tenant.topics.get(topic, {}).items():
             if address != sender and wanted <= member.capabilities:
@@ -177,7 +179,7 @@ class Router:
         sender: str,
         name: str,
         wanted: frozenset[str],
-        found: dict[str, tuple[Member, str | None]],
+        found: dict[str, tuple[Recipient, str | None]],
     ) -> Fault | None:
         group = tenant.groups.get(name)
         if group is None:
@@ -188,7 +190,7 @@ class Router:
             )
         now = self._now()
         for address in group.members:
-            member = tenant.members.get(address)
+            member = tenant.everyone.get(address)
             if (
                 member is not None
                 and address != sender
@@ -198,7 +200,7 @@ class Router:
                 found.setdefault(address, (member, None))
         return None
 
-    def deliver(self, member: Member, parcel: Parcel) -> Pushed:
+    def deliver(self, member: Recipient, parcel: Parcel) -> Pushed:
         """Put a message into a member's outbox, or into its mailbox behind what waits there.
 
         A stream whose outbox is full is closed; one that empties a full mailbox is not, as long
@@ -228,7 +230,7 @@ class Router:
                 )
         return pushed
 
-    def _warn(self, member: Member) -> None:
+    def _warn(self, member: Recipient) -> None:
         """Tell an agent, and the operator, that it falls behind."""
         if member.stream is None:
             return  # it is away: nothing it could do
@@ -242,7 +244,7 @@ class Router:
         )
         member.stream.warn_slow(len(outbox), outbox.messages_max)
 
-    def delivered(self, member: Member) -> None:
+    def delivered(self, member: Recipient) -> None:
         """Tell the senders what `member` has acknowledged, where they asked for it.
 
         It is also to be called when a member has acknowledged anything while more waits for it.
@@ -254,7 +256,10 @@ class Router:
         if member.is_boxed:
             self.on_room(member)
         for parcel in followed:
-            sender = member.tenant.members.get(parcel.sender)
+            if parcel.origin:
+                self.report(member, parcel, "")
+                continue
+            sender = member.tenant.everyone.get(parcel.sender)
             if parcel.receipt and sender is not None:
                 receipt = Receipt(
                     msg_id=parcel.msg_id,
@@ -265,7 +270,7 @@ class Router:
 
     def tell_failure(self, tenant: Tenant, parcel: Parcel, recipient: str, reason: str) -> None:
         """Tell the sender of `parcel` that it did not reach `recipient`."""
-        sender = tenant.members.get(parcel.sender)
+        sender = tenant.everyone.get(parcel.sender)
         if sender is None:
             return
         now = self._now()
@@ -299,9 +304,12 @@ class Router:
         else:
             self.deliver(sender, failure)
 
-    def undelivered(self, member: Member, parcels: list[Parcel], reason: str) -> None:
+    def undelivered(self, member: Recipient, parcels: list[Parcel], reason: str) -> None:
         """Account for messages that will not reach `member` any more."""
         for parcel in parcels:
+            if parcel.origin:
+                self.report(member, parcel, reason)
+                continue
             self._metrics.undelivered += 1
             # Whoever called hears the outcome, and there who did not answer.
             if parcel.sender and not (parcel.is_call and not self.is_open(parcel.negotiation_id)):
@@ -314,18 +322,18 @@ class Router:
 
     def retract(self, tenant: Tenant | None, call: Call) -> None:
         """Take a call back from those that are away: it is over, and to answer it is in vain."""
-        members = {} if tenant is None else tenant.members
+        members = {} if tenant is None else tenant.everyone
         for agent_id in call.eligible:
             member = members.get(agent_id)
             if member is not None and member.stream is None:
                 member.outbox.retract(call.msg_id, call.negotiation_id)
                 self.mailbox.retract(member.key, call.msg_id, call.negotiation_id)
 
-    def answer_opened(self, member: Member, opened: bytes) -> None:
+    def answer_opened(self, member: Recipient, opened: bytes) -> None:
         """Tell an initiator that its call is open."""
         member.answer_opened(opened)
 
-    def answer_refused(self, member: Member, refusal: bytes) -> None:
+    def answer_refused(self, member: Recipient, refusal: bytes) -> None:
         """Tell an agent that its act did not count."""
         member.answer_refused(refusal)
 

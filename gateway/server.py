@@ -8,13 +8,15 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.admin import AdminService
 from gateway.control import ControlService
 from gateway.exchange import Exchange
 from gateway.settings import ServerSettings
-from llmx.v1 import control_service_pb2, exchange_service_pb2
+from llmx.v1 import admin_service_pb2, control_service_pb2, exchange_service_pb2
 
 EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
 CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+ADMIN = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 
 FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
 """Frames above the limit and up to this are read, thrown away and refused, and the stream
@@ -22,7 +24,10 @@ lives on; beyond it grpc ends the call with RESOURCE_EXHAUSTED."""
 
 
 def built_server(
-    exchange: Exchange, control: ControlService, sessions_max: int
+    exchange: Exchange,
+    control: ControlService,
+    sessions_max: int,
+    admin: AdminService | None = None,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
         options=[
@@ -49,9 +54,14 @@ def built_server(
             grpc.method_handlers_generic_handler(CONTROL, control.handlers()),
         )
     )
+    if admin is not None:
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(ADMIN, admin.handlers()),)
+        )
     readiness = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
-    names = (EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = [EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    names += [] if admin is None else [ADMIN]
     reflection.enable_server_reflection(names, server)
     return server, readiness
 

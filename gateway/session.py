@@ -131,13 +131,18 @@ class Session:
         detail: str,
         reconnect_after: float = 0.0,
         move_to: tuple[str, ...] = (),
+        *,
+        finish: bool = False,
     ) -> None:
-        """End the stream with a Goodbye; the first reason counts."""
+        """End the stream with a Goodbye; the first reason counts.
+
+        With `finish` the batch at hand is handled to its end.
+        """
         if self._ending is None:
             self._ending = Ending(reason, detail, reconnect_after, move_to)
             self.wake()
             # Who moves to another gateway shall know what became of what it sent to this one.
-            self._is_taking = self._is_taking and reason == "stopping"
+            self._is_taking = self._is_taking and (finish or reason == "stopping")
             if self._reader is not None and not self._is_taking:
                 self._reader.cancel()
 
@@ -171,6 +176,16 @@ class Session:
         answer.token_expires_at.FromSeconds(told_expiry(identity.expires_at))
         self._renewed = answer.SerializeToString()
         self.wake()
+
+    async def yield_to(self, gateway_id: str, within: float) -> None:
+        """End because the agent has come to another gateway; the batch at hand is handled first.
+
+        Returns when nothing more of the stream will be handled, after so many seconds at most.
+        """
+        self.close("replaced", f"the agent has gone on at gateway {gateway_id}", finish=True)
+        if self._reader is not None:
+            await asyncio.wait((self._reader,), timeout=within)
+            self._reader.cancel()
 
     async def run(self, welcome: bytes) -> str:
         """Serve until the stream ends; returns why it ended.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gateway.absences import Absences
 from gateway.auth import Authenticator
 from gateway.clock import Clock
-from gateway.members import Member, Members
+from gateway.members import Member, Members, Recipient
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.quota import RepeatBudget
@@ -126,7 +126,7 @@ class Upkeep:
             self._negotiations.leave(gone)
 
     def _repeat(
-        self, member: Member, now: float, chance: Callable[[], float], *, is_late: bool
+        self, member: Recipient, now: float, chance: Callable[[], float], *, is_late: bool
     ) -> bool:
         """Send again what is late; tells whether the budget allowed it.
 

@@ -14,12 +14,13 @@ from gateway.absences import Absences
 from gateway.admission import Admission
 from gateway.allowances import AllowanceLimits
 from gateway.calls import CallLimits
+from gateway.consents import ConsentGrant
 from gateway.durability import Durability
 from gateway.durable_negotiations import DurableNegotiations
 from gateway.headers import SENDABLE, AdmissionLimits, Sender
 from gateway.link import Link
 from gateway.mailbox import Mailbox, MailboxLimits
-from gateway.members import ConsentGrant, Member, MemberLimits, Members
+from gateway.members import Member, MemberLimits, Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.policies import Policies

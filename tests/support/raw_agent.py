@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
@@ -311,6 +311,14 @@ class Crowd:
         self.gateway = gateway
         self.tag = secrets.token_hex(4)
         self._agents: list[RawAgent] = []
+
+    async def __aenter__(self) -> Self:
+        """Let them come."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up for all."""
+        await self.close()
 
     def name(self, name: str) -> str:
         """Return `name` as it is called in this test."""

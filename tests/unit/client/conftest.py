@@ -1,9 +1,7 @@
-"""Runs the tests that are coroutines, and gives them a gateway."""
+"""The `agent` fixture: describe agents that come back quickly."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,26 +10,9 @@ import pytest
 import llmx
 from llmx.backoff import Backoff
 
-TEST_SECONDS_MAX = 20.0
 QUICK = Backoff(first=0.01, longest=0.02)
 
 AgentMaker = Callable[..., llmx.Agent]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test that is a coroutine in a loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-
-    async def bounded() -> None:
-        async with asyncio.timeout(TEST_SECONDS_MAX):
-            await pyfuncitem.obj(**arguments)
-
-    asyncio.run(bounded())
-    return True
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmx.route import ADDRESSES_MAX, Route
+from llmx.route import ADDRESSES_MAX, Route, addresses_of
 
 
 def tried(route: Route, times: int) -> list[str]:
@@ -53,3 +53,23 @@ def test_the_addresses_of_a_goodbye_are_bounded() -> None:
     route = Route("home:1")
     route.move([f"a:{number}" for number in range(100)])
     assert tried(route, ADDRESSES_MAX + 1)[-1] == "home:1"
+
+
+def test_of_several_configured_addresses_the_first_is_preferred() -> None:
+    """And the others are tried in their order, whoever has answered before."""
+    route = Route("a:1, b:1,,c:1")
+    assert tried(route, 4) == ["a:1", "b:1", "c:1", "a:1"]
+    route.arrived()  # at b:1
+    assert tried(route, 4) == ["b:1", "a:1", "c:1", "b:1"]
+
+
+def test_who_was_asked_to_move_still_knows_every_configured_address() -> None:
+    route = Route("a:1,b:1")
+    route.move(["c:1", "b:1"])
+    assert tried(route, 4) == ["c:1", "b:1", "a:1", "c:1"]
+
+
+def test_a_text_without_an_address_is_tried_as_it_stands() -> None:
+    """So that the error names what was written."""
+    assert addresses_of(" , ") == (" , ",)
+    assert addresses_of("unix:/run/llmx.sock") == ("unix:/run/llmx.sock",)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.allowances import AllowanceLimits
+from gateway.consents import ConsentGrant
 from gateway.members import (
     AGENT_ADDRESS,
     CAPABILITY,
     NAME,
-    ConsentGrant,
     Member,
     MemberGroup,
     MemberLimits,

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.members import ConsentGrant, Member
+from gateway.consents import ConsentGrant
+from gateway.members import Member
 from llmx.v1.envelope_pb2 import Act, Envelope, QualityOfService
 from tests.support.gateway_parts import SCHEMAS, Parts, envelope, received, stream_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.allowances import AllowanceLimits
-from gateway.members import ConsentGrant, Member, MemberGroup, MemberLimits, Members
+from gateway.consents import ConsentGrant
+from gateway.members import Member, MemberGroup, MemberLimits, Members
 from gateway.refusals import Fault
 from gateway.registration import (
     RegistrationLimits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from gateway.members import ConsentGrant
+from gateway.consents import ConsentGrant
 from tests.support.kept_parts import KeptParts, kept
 
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 import grpc
 import pytest
 
+from tests.support.echo import Echo, echoing
 from tests.support.fault_proxy import FaultProxy, Way
 from tests.support.weather import Cut, Weather
-from tests.unit.support.conftest import Echo, echoing
 
 WORDS = [str(number).encode() for number in range(40)]
 

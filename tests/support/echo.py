@@ -1,38 +1,18 @@
-"""Runs the tests that are coroutines, and gives them a server that echoes behind a proxy."""
+"""A server that echoes behind a proxy."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
-import pytest
 
 from tests.support.fault_proxy import FaultProxy
 from tests.support.weather import CALM, Weather
 
-TEST_SECONDS_MAX = 20.0
 METHOD = "/test.Echo/Echo"
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test that is a coroutine in a loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-
-    async def bounded() -> None:
-        async with asyncio.timeout(TEST_SECONDS_MAX):
-            await pyfuncitem.obj(**arguments)
-
-    asyncio.run(bounded())
-    return True
 
 
 class Echo:
