@@ -11,7 +11,7 @@ and the agent sends again what was not confirmed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -59,6 +59,9 @@ class Handover:
         self._absences = absences
         self._mailbox = mailbox
         self._now = now
+        self.on_gone: Callable[[RemoteMember], None] = lambda member: None
+        """Hears of an agent that was handed over, and is nowhere until its new home tells of it."""
+        self.patience = SUMMONS_SECONDS_MAX
         self._awaited: dict[tuple[str, str], asyncio.Future[AgentHandover]] = {}
         peers.heard["summons"] = self._hear_summons
         peers.heard["handover"] = self._hear_handover
@@ -115,7 +118,7 @@ class Handover:
             if not self._peers.send(remote.home, PeerMessage(summons=summons).SerializeToString()):
                 answer.set_result(AgentHandover())  # nobody to ask
         try:
-            async with asyncio.timeout(SUMMONS_SECONDS_MAX):
+            async with asyncio.timeout(self.patience):
                 return await asyncio.shield(answer)
         except TimeoutError:
             log.warning("the last home of an agent is silent", agent=key[1], home=remote.home)
@@ -172,7 +175,7 @@ class Handover:
             handed.opened.extend(link.pending.opened)
             handed.receipts.extend(link.pending.receipts)
         self._peers.send(gateway_id, PeerMessage(handover=handed).SerializeToString())
-        self.let_go(member, gateway_id, told.generation)
+        self.on_gone(self.let_go(member, gateway_id, told.generation))
 
     def let_go(self, member: Member, home: str, generation: int) -> RemoteMember:
         """Know that a member of ours has another home now."""
@@ -191,7 +194,7 @@ class Handover:
                 remote.outbox.push(parcel)
         if not remote.owes_nothing:
             self._members.owing[remote.key] = remote
-            remote.wake()
+            self._peers.flush_soon(remote)
         remote.is_boxed = self._mailbox.index.waiting(remote.key) > 0
         self._absences.refill_soon(remote)
         log.debug("agent went", agent=member.agent_id, home=home)

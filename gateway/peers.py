@@ -53,6 +53,12 @@ RECIPIENTS_MAX = 1_000
 Send = Callable[[str, bytes], bool]
 """Queues a serialised PeerMessage for a gateway; False when there is no room, or no such peer."""
 Heard = Callable[[str, Any], "Awaitable[None] | None"]
+Soon = Callable[[Callable[[], None]], None]
+
+
+def call_soon(what: Callable[[], None]) -> None:
+    """Do something when this turn of the loop is over."""
+    asyncio.get_running_loop().call_soon(what)
 
 
 class Peers:
@@ -68,8 +74,13 @@ class Peers:
         messages_max: int,
         bytes_max: int,
         now: Clock,
+        soon: Soon = call_soon,
     ) -> None:
-        """Serve one gateway; at most so much is owed to one remote member."""
+        """Serve one gateway; at most so much is owed to one remote member.
+
+        `soon` does something when this turn of the loop is over.
+        """
+        self._soon = soon
         self._gateway_id = gateway_id
         self._members = members
         self._router = router
@@ -108,7 +119,7 @@ class Peers:
     def _flush_soon(self) -> None:
         if not self._is_flushing:
             self._is_flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._soon(self._flush)
 
     def _flush(self) -> None:
         self._is_flushing = False

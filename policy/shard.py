@@ -31,6 +31,9 @@ Perform = Callable[
 ]
 """Carries out the effects of an event; None instead of effects: no such negotiation."""
 
+FENCED_LOOK_SECONDS = 0.05
+"""How often a shard that may not decide looks whether it may again."""
+
 HELD_LOOK_SECONDS = 0.05
 """How often the clock is looked at while a deadline is held."""
 
@@ -54,6 +57,9 @@ class Shard(Generic[Cause]):
         self.table = table
         self._now = now
         self._perform = perform
+        self.may_decide: Callable[[], bool] = lambda: True
+        """Asked before each slice. A shard whose negotiations may be somebody else's by now stands
+        still, and its queue fills."""
         self._queue_max = queue_max
         self._queue: deque[tuple[float, str, Event | Call, Cause]] = deque()
         self._posted = asyncio.Event()
@@ -131,6 +137,8 @@ class Shard(Generic[Cause]):
         """Serve until cancelled."""
         try:
             while True:
+                while not self.may_decide():
+                    await asyncio.sleep(FENCED_LOOK_SECONDS)
                 self.fire_timers(self._queue[0][0] if self._queue else self._now())
                 self._apply_slice()
                 if self._queue:

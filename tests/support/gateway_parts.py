@@ -77,7 +77,7 @@ class Recording:
 
 
 class Parts:
-    """One gateway, called gw, whose shards run when they are told to."""
+    """One gateway, whose shards run when they are told to."""
 
     def __init__(
         self,
@@ -95,7 +95,9 @@ class Parts:
         mailbox: MailboxLimits | None = None,
         keep_seconds: float = 3600.0,
         store: Store | None = None,
+        gateway_id: str = "gw",
     ) -> None:
+        self.gateway_id = gateway_id
         self.now = NOW
         self.metrics = Metrics()
         self.members = Members(
@@ -114,7 +116,13 @@ class Parts:
         )
         self.mailbox = Mailbox(mailbox or MailboxLimits(100, 1 << 20, 1000, 1 << 22), store)
         self.router = Router(
-            "gw", lambda: self.now, self.members, self.metrics, 120.0, audience_max, self.mailbox
+            gateway_id,
+            lambda: self.now,
+            self.members,
+            self.metrics,
+            120.0,
+            audience_max,
+            self.mailbox,
         )
         roster = None if store is None else Roster(store)
         self.absences = Absences(
@@ -122,7 +130,7 @@ class Parts:
         )
         self.recorder = Recorder(100, records)
         self.negotiations = (Negotiations if store is None else DurableNegotiations)(
-            "gw",
+            gateway_id,
             lambda: self.now,
             self.members,
             self.router,
@@ -160,7 +168,7 @@ class Parts:
         assert isinstance(self.negotiations, DurableNegotiations)
         self.negotiations.durability = self.admission.durability = durability
         self.router.tell_durably = durability.tell
-        self.members.changed = roster.note
+        self.members.on_change.append(roster.note)
         self.durability, self.roster, self.store = durability, roster, store
 
     def join(self, name: str, tenant: str = "acme", *, consent: bool = True) -> Member:

@@ -117,6 +117,26 @@ def test_what_caused_an_effect_comes_back_with_it() -> None:
     assert effects == [Relay(ALICE)]
 
 
+def test_a_shard_that_may_not_decide_stands_still_until_it_may() -> None:
+    """Somebody else may own its negotiations by now: not even a deadline passes."""
+    asked: list[float] = []
+
+    async def play(world: World) -> None:
+        def may_decide() -> bool:
+            asked.append(world.now)
+            return len(asked) > 2
+
+        world.shard.may_decide = may_decide
+        world.post("n1", world.call(), "a")
+        world.post("n1", offer(BOB), "b")
+        await asyncio.sleep(0)  # the shard's turn: it asks for the first time
+        assert asked and not world.done
+        await world.until(2)
+
+    world = serve(play)
+    assert len(asked) > 2 and [cause for *_, cause in world.done] == ["a", "b"]
+
+
 def test_an_event_of_no_known_negotiation_comes_back_without_effects() -> None:
     async def play(world: World) -> None:
         world.post("nowhere", offer(BOB), "b")
