@@ -24,6 +24,7 @@ from gateway.admission_refusals import (
     UNREADABLE,
 )
 from gateway.calls import CallLimits, call_of
+from gateway.causes import Cause, redacted
 from gateway.clock import Clock
 from gateway.codec import EVENT_OF
 from gateway.duplicates import Duplicates
@@ -35,7 +36,7 @@ from gateway.headers import (
 )
 from gateway.members import Member, Recipient
 from gateway.metrics import Metrics
-from gateway.negotiations import UNKNOWN_NEGOTIATION, Cause, Negotiations, redacted
+from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
 from gateway.outbox import Parcel, Pushed
 from gateway.policies import Policies
 from gateway.refusals import Fault, refusal_of

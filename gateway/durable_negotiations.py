@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import structlog
 
+from gateway.causes import Cause
 from gateway.durability import Durability, Tape
 from gateway.journal import Opening, Story
-from gateway.negotiations import Cause, Negotiations
+from gateway.negotiations import Negotiations
 from policy.call import Call
 from policy.effects import Effect, Finish
 from policy.events import Event
@@ -25,7 +26,7 @@ class DurableNegotiations(Negotiations):
 
     durability: Durability
 
-    def _perform(
+    def perform(
         self,
         shard: Shard[Cause],
         negotiation_id: str,
@@ -35,13 +36,13 @@ class DurableNegotiations(Negotiations):
     ) -> None:
         owed = None if cause is None else cause.owed
         if owed is None and negotiation_id not in self.durability.journal:
-            super()._perform(shard, negotiation_id, event, effects, cause)
+            super().perform(shard, negotiation_id, event, effects, cause)
             return
 
         def step(tape: Tape) -> None:
             router, self._router = self._router, tape
             try:
-                Negotiations._perform(self, shard, negotiation_id, event, effects, cause)
+                Negotiations.perform(self, shard, negotiation_id, event, effects, cause)
             finally:
                 self._router = router
 

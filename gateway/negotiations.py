@@ -7,26 +7,23 @@ negotiation.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
+from gateway.causes import Cause, extended, nobody, redacted
 from gateway.clock import Clock, iso_text
 from gateway.codec import Teller
 from gateway.members import TAG_LENGTH, Member, Members, Recipient, Tenant
 from gateway.metrics import Metrics
 from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
-from gateway.redaction import redact
 from gateway.refusals import Fault, refusal_of
 from gateway.router import QUEUED, Outlet, Router
 from gateway.turns import ASKING, Turns
-from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 from policy.call import Call
 from policy.effects import Effect, Finish, Refuse, Relay, Tell
@@ -38,22 +35,10 @@ NOBODY: frozenset[str] = frozenset()
 RANDOM_BYTES = 8
 UNIQUE_LENGTH = 2 * RANDOM_BYTES + TAG_LENGTH
 """What follows the shard in an id: hexadecimal digits and the tenant's tag."""
-NO_MESSAGE = Parcel("", b"", 0.0, "", "", False)
 
 
-class Cause(msgspec.Struct, frozen=True, gc=False):
-    """The message that caused a step, as far as its effects need it."""
-
-    sender: Recipient
-    parcel: Parcel
-    """What forwards the message."""
-    body: Mapping[str, Any] | None = None
-    """The payload, where `sensitive` asks for a redacted copy per recipient."""
-    sensitive: tuple[str, ...] = ()
-    topics: tuple[str | None, ...] = ()
-    """On which topic each agent that is called hears the call; None: directly."""
-    owed: asyncio.Event | None = None
-    """Set when what it caused is on disk, in a durable negotiation."""
+Gate = Callable[[Shard[Cause], str, Event | Call | None, list[Effect] | None, Cause | None], bool]
+"""Takes a step to have it carried out later; False when it is to be carried out now."""
 
 
 class Negotiations:
@@ -97,12 +82,14 @@ class Negotiations:
                     max(1, open_max // shards), max(1, finished_max // shards), keep_records=True
                 ),
                 now,
-                self._perform,
+                self._step,
                 queue_max,
             )
             for number in range(shards)
         ]
         self._shard_by_head = {f"{gateway_id}.{shard.number}.": shard for shard in self.shards}
+        self.gate: Gate | None = None
+        """Asked before each step is carried out, where awards are written before they are told."""
         router.on_undelivered = self._undelivered
         router.is_open = self._called.__contains__
         self._retract = router.retract
@@ -168,7 +155,7 @@ class Negotiations:
                 self._gone(shard, negotiation_id, member)
 
     def _gone(self, shard: Shard[Cause], negotiation_id: str, member: Recipient) -> None:
-        shard.post(self._now(), negotiation_id, AgentGone(member.agent_id), _nobody(member))
+        shard.post(self._now(), negotiation_id, AgentGone(member.agent_id), nobody(member))
 
     def want_of_room(self, member: Member) -> Fault | None:
         """Return why a member may not open another negotiation now, or None."""
@@ -200,7 +187,19 @@ class Negotiations:
             return  # an initiator that misses an offer still decides, or hears the outcome
         self._gone(shard, parcel.negotiation_id, member)
 
-    def _perform(
+    def _step(
+        self,
+        shard: Shard[Cause],
+        negotiation_id: str,
+        event: Event | Call | None,
+        effects: list[Effect] | None,
+        cause: Cause | None,
+    ) -> None:
+        """Carry out a step, unless it has to wait."""
+        if self.gate is None or not self.gate(shard, negotiation_id, event, effects, cause):
+            self.perform(shard, negotiation_id, event, effects, cause)
+
+    def perform(
         self,
         shard: Shard[Cause],
         negotiation_id: str,
@@ -262,7 +261,7 @@ class Negotiations:
         self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
         self._count(call, cause.topics, cause.sender)
         members = cause.sender.tenant.everyone
-        cause = _extended(cause, self._turns.opened(call))
+        cause = extended(cause, self._turns.opened(call))
         until = call.closes_at if call.deadline is None else call.deadline
         until = min(cause.parcel.expires_at, until)  # nobody shall think about it in vain
         parcel = msgspec.structs.replace(cause.parcel, expires_at=until, is_call=True)
@@ -283,7 +282,7 @@ class Negotiations:
         state = shard.table.state(negotiation_id)
         if state is None or event is None or isinstance(event, Call):
             return cause
-        return _extended(cause, self._turns.relayed(state, event, effects))
+        return extended(cause, self._turns.relayed(state, event, effects))
 
     def _count(self, call: Call, topics: tuple[str | None, ...], initiator: Recipient) -> None:
         """Remember who holds an open negotiation, and whom it called directly."""
@@ -352,31 +351,6 @@ UNKNOWN_NEGOTIATION = Fault(
     "use the negotiation_id of the call, while it is open",
     "/envelope/negotiation_id",
 )
-
-
-def redacted(cause: Cause, member: Recipient, topic: str | None, now: float) -> bytes:
-    """Return the envelope without the sensitive fields that `member` has not consented to."""
-    assert cause.body is not None, "a cause with sensitive fields carries its payload"
-    allowed = member.visible_fields(cause.sender.agent_id, topic, now)
-    visible = redact(cause.body, cause.sensitive, allowed)
-    if visible == cause.body:
-        return cause.parcel.envelope  # there was nothing to remove: the same bytes
-    envelope = Envelope.FromString(cause.parcel.envelope)
-    envelope.payload = orjson.dumps(visible)
-    return envelope.SerializeToString()
-
-
-def _extended(cause: Cause, fields: bytes) -> Cause:
-    """Return the cause with more fields in its envelope; protobuf merges what is concatenated."""
-    if not fields:
-        return cause
-    parcel = msgspec.structs.replace(cause.parcel, envelope=cause.parcel.envelope + fields)
-    return msgspec.structs.replace(cause, parcel=parcel)
-
-
-def _nobody(member: Recipient) -> Cause:
-    """Return the cause of an event that no message caused."""
-    return Cause(member, NO_MESSAGE)
 
 
 def _opened(call: Call, msg_id: str) -> bytes:

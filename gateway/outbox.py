@@ -151,7 +151,11 @@ class Outbox:
         msg_id = parcel.msg_id
         if msg_id in sent or msg_id in waiting:
             known = sent.get(msg_id) or waiting[msg_id]
-            return Pushed.REPEATED if known.sender == parcel.sender else Pushed.ID_TAKEN
+            if known.sender != parcel.sender:
+                return Pushed.ID_TAKEN
+            if not known.is_call or known.negotiation_id == parcel.negotiation_id:
+                return Pushed.REPEATED
+            self._drop([known])  # it is called again, because the gateway of that call was lost
         size = self._bytes + len(parcel.envelope)
         count = len(waiting) + len(sent)
         if size > self._bytes_max or count >= self.messages_max:

@@ -21,12 +21,13 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
+from gateway.causes import Cause
 from gateway.clock import Clock
 from gateway.codec import EVENT_OF
 from gateway.durability import Durability
 from gateway.members import Members, Recipient, Tenant
 from gateway.metrics import Metrics
-from gateway.negotiations import UNKNOWN_NEGOTIATION, Cause, Negotiations
+from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
 from gateway.outbox import NEVER, Outbox, Parcel, Pushed
 from gateway.refusals import Fault, refusal_of
 from gateway.remote_members import RemoteMember

@@ -66,6 +66,22 @@ def test_a_message_that_was_never_taken_is_not_repeated() -> None:
     assert ids(box.take(1e6, ALL)) == ["a"]
 
 
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_call_that_is_made_again_takes_the_place_of_the_lost_one(is_sent: bool) -> None:
+    """It bears the same msg_id, and answers to the negotiation of before would be in vain."""
+    box = outbox()
+    lost, again = (
+        Parcel("call", b"..", 1e9, "agent://alice", negotiation_id, True, is_call=True)
+        for negotiation_id in ("a.0.1", "b.0.1")
+    )
+    assert box.push(lost) is Pushed.QUEUED
+    if is_sent:
+        box.take(0.0, 1000)
+    assert box.push(lost) is Pushed.REPEATED
+    assert box.push(again) is Pushed.QUEUED
+    assert box.take(0.0, 1000) == [again] and len(box) == 1
+
+
 def test_everything_unconfirmed_is_repeated_in_its_old_order() -> None:
     box = filled("a", "b", "c", "d")
     box.take(0.0, ALL)

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.causes import Cause, redacted
 from gateway.members import Member
-from gateway.negotiations import Cause, redacted
 from gateway.outbox import Parcel
 from gateway.turns import ASKING, Turns
 from llmx.v1.envelope_pb2 import Act, Envelope
