@@ -67,9 +67,9 @@ class Announcer:
         update_bytes_max: int = UPDATE_BYTES_MAX,
     ) -> None:
         """Start without agents; groups and schemas to tell of are in `commons`."""
-        self._gateway_id = gateway_id
+        self.gateway_id = gateway_id
         self._region = region
-        self._commons = commons
+        self.commons = commons
         self._update_bytes_max = update_bytes_max
         self._pool = Pool()
         self._agents: dict[Key, AgentAt] = {}
@@ -85,7 +85,7 @@ class Announcer:
     def __repr__(self) -> str:
         """Tell the state in words."""
         return (
-            f"<Announcer of {self._gateway_id}: {len(self._agents)} agents, "
+            f"<Announcer of {self.gateway_id}: {len(self._agents)} agents, "
             f"{len(self._near.due)} changes to tell after number {self._near.number}>"
         )
 
@@ -96,7 +96,7 @@ class Announcer:
     @property
     def has_due(self) -> bool:
         """Tell whether `drain` would return something."""
-        return bool(self._near.due) or self._commons.has_due
+        return bool(self._near.due) or self.commons.has_due
 
     def entry(self, tenant: str, agent_id: str) -> AgentAt | None:
         """Return what is told of an agent to the own region."""
@@ -118,7 +118,7 @@ class Announcer:
         entry = AgentAt(
             pool.name(tenant),
             agent_id,
-            self._gateway_id,
+            self.gateway_id,
             generation,
             pool.names(capabilities),
             pool.names(topics),
@@ -145,7 +145,9 @@ class Announcer:
 
     def drain(self) -> Changes:
         """Return what changed since the last time, each update for everybody of its version."""
-        groups, schemas = self._commons.drain()
+        if not self.has_due:
+            return Changes([], [])
+        groups, schemas = self.commons.drain()
         near = self._changes(self._near, groups, schemas)
         far = near if self._far is self._near else self._changes(self._far, groups, schemas)
         return Changes(near, far)
@@ -158,7 +160,7 @@ class Announcer:
         telling = self._telling(region)
         updates = self._packed(
             (written(telling.view(entry)) for entry in self._agents.values()),
-            *self._commons.told_from_here(),
+            *self.commons.told_from_here(),
         )
         if not updates:
             updates.append(DirectoryUpdate())

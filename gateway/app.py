@@ -10,7 +10,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -21,18 +21,23 @@ from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry, start_http_server
 
 from gateway.absences import Absences
+from gateway.admin import AdminService
 from gateway.admission import Admission
-from gateway.allowances import AllowanceLimits
+from gateway.app_figures import add_gauges, add_store_figures
+from gateway.app_limits import mailbox_limits, member_limits
 from gateway.auth import build_authenticator
 from gateway.calls import CallLimits
 from gateway.clock import steady_clock
+from gateway.cluster import Cluster, Parts
+from gateway.cluster_view import ClusterView
 from gateway.control import ControlService
+from gateway.draining import Draining
 from gateway.durability import Durability
 from gateway.durable_negotiations import DurableNegotiations
 from gateway.exchange import Exchange, StreamLimits
 from gateway.headers import AdmissionLimits
-from gateway.mailbox import Mailbox, MailboxLimits
-from gateway.members import MemberLimits, Members
+from gateway.mailbox import Mailbox
+from gateway.members import Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.policies import Policies
@@ -45,12 +50,9 @@ from gateway.server import built_server, listen, set_readiness
 from gateway.settings import (
     ENVELOPE_HEADER_BYTES_MAX,
     EngineSettings,
-    LimitSettings,
-    MailboxSettings,
     Settings,
     SettingsError,
 )
-from gateway.store import Store
 from gateway.store_file import running_store
 from gateway.upkeep import Upkeep, UpkeepLimits
 from gateway.validation import Validation
@@ -59,6 +61,8 @@ from policy.acceptance import PolicyError
 log = structlog.get_logger("llmx.gateway")
 
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 AUDIENCE_MAX = 10_000
 """Agents that one message may reach through topics and groups."""
 
@@ -82,7 +86,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     policies = _policies(engine)
     metrics = Metrics()
     recorder = Recorder(engine.records_kept, engine.records)
-    members = Members(_member_limits(limits), now())
+    members = Members(member_limits(limits), now())
     metrics.limits_reached = members.allowances.over  # counted where they are reached
     authenticator = build_authenticator(settings.auth)
     async with (
@@ -90,7 +94,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         running_store(settings.mailbox) as store,
     ):
         await authenticator.start(now())
-        mailbox = Mailbox(_mailbox_limits(settings.mailbox), store)
+        mailbox = Mailbox(mailbox_limits(settings.mailbox), store)
         router = Router(
             gateway_id, now, members, metrics, limits.ttl_default, AUDIENCE_MAX, mailbox
         )
@@ -184,7 +188,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             router,
             now,
         )
-        _add_gauges(metrics, exchange, members, negotiations, mailbox)
+        add_gauges(metrics, exchange, members, negotiations, mailbox)
         durability: Durability | None = None
         if store is not None and roster is not None:
             assert isinstance(negotiations, DurableNegotiations), "it is made for the store"
@@ -196,9 +200,33 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             router.tell_durably = durability.tell
             members.on_change.append(roster.note)
             await restore(store, roster, mailbox, members, negotiations, now())
-            _add_store_figures(metrics, store)
-        server, readiness = built_server(exchange, control, limits.sessions_max)
+            add_store_figures(metrics, store)
+        draining = Draining(
+            gateway_id,
+            exchange.sessions,
+            lambda: sum(shard.table.open_count for shard in negotiations.shards),
+            now,
+        )
+        view = ClusterView(gateway_id, members, negotiations, draining, durability, now)
+        admin = AdminService(exchange.authenticate, view)
+        server, readiness = built_server(exchange, control, limits.sessions_max, admin)
         port = listen(server, settings.server)
+        view.agents_address = f"{settings.server.host}:{port}"
+        named = tuple((settings.server.move_to or "").split(",")) if settings.server.move_to else ()
+        draining.addresses = lambda: named
+        parts = Parts(
+            members,
+            router,
+            negotiations,
+            absences,
+            mailbox,
+            admission,
+            exchange,
+            control,
+            validation,
+            metrics,
+            durability,
+        )
         registry = CollectorRegistry()
         registry.register(metrics)
         scrape = None
@@ -216,8 +244,24 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             chores.append(authenticator.run(now))
             if durability is not None:
                 chores.append(durability.purge(negotiations.is_known))
+            chores.append(draining.run())
             running = [tasks.create_task(chore) for chore in chores]
-            await set_readiness(readiness, health_pb2.HealthCheckResponse.SERVING)
+
+            def open_door(is_open: bool) -> None:
+                exchange.is_closed = not is_open
+                tasks.create_task(set_readiness(readiness, SERVING if is_open else NOT_SERVING))
+
+            draining.on_change = open_door
+            joined = AsyncExitStack()
+            cluster: Cluster | None = None
+            if settings.federation.is_on:
+                cluster = Cluster(settings, parts, view.agents_address, now)
+                await joined.enter_async_context(cluster.running())
+                view.known_cluster = cluster
+                draining.addresses = lambda: named or cluster.addresses()
+                metrics.gauges.update(cluster.gauges())
+                metrics.sums.update(cluster.sums())
+            await set_readiness(readiness, SERVING)
             try:
                 metrics_port = scrape.server_port if scrape else None
                 _log_listening(settings, port, metrics_port)
@@ -225,11 +269,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             finally:
                 stopping_at, vanished = now(), metrics.streams_ended["client_vanished"]
                 log.info("stopping", streams=len(exchange.sessions))
-                await set_readiness(readiness, health_pb2.HealthCheckResponse.NOT_SERVING)
-                admission.stopping = True
-                move_to = settings.server.move_to
-                exchange.stop(tuple(move_to.split(",")) if move_to else (), random.random)
+                await set_readiness(readiness, NOT_SERVING)
+                admission.stopping = exchange.is_closed = True
+                exchange.stop(draining.addresses(), random.random)
+                if cluster is not None:
+                    await cluster.emptied(settings.server.shutdown_grace)
                 await server.stop(settings.server.shutdown_grace)
+                await joined.aclose()
                 for task in running:
                     task.cancel()
                 await absences.stop()
@@ -279,94 +325,3 @@ def _scrape(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
             "--metrics-port 0 takes a free port, none does without"
         ) from error
     return server
-
-
-def _member_limits(limits: LimitSettings) -> MemberLimits:
-    return MemberLimits(
-        agents_max=limits.agents_max,
-        allowance=AllowanceLimits(
-            rate=limits.rate_per_second,
-            burst=limits.burst,
-            tenant_rate=limits.tenant_rate_per_second,
-            tenant_burst=limits.tenant_burst,
-            reserve=limits.rate_reserve,
-            quota_messages=limits.quota_messages_per_hour,
-            quota_bytes=limits.quota_bytes_per_hour,
-            tenant_quota_messages=limits.tenant_quota_messages_per_hour,
-            tenant_quota_bytes=limits.tenant_quota_bytes_per_hour,
-        ),
-        outbox_messages_max=limits.outbox_messages_max,
-        outbox_bytes_max=limits.outbox_bytes_max,
-        window_messages=limits.window_messages,
-        retry_first=limits.retry_initial,
-        retry_max=limits.retry_max,
-        duplicates_window=limits.duplicates_seconds,
-        duplicates_ids_max=limits.duplicates_ids_max,
-        once_window=limits.once_seconds,
-        once_ids_max=limits.once_ids_max,
-    )
-
-
-def _mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
-    return MailboxLimits(
-        settings.messages_per_agent_max,
-        settings.bytes_per_agent_max,
-        settings.messages_max,
-        settings.bytes_max,
-        settings.tenant_share,
-    )
-
-
-def _add_gauges(
-    metrics: Metrics,
-    exchange: Exchange,
-    members: Members,
-    negotiations: Negotiations,
-    mailbox: Mailbox,
-) -> None:
-    metrics.gauges.update(
-        {
-            "llmx_streams": ("Open streams.", lambda: len(exchange.sessions)),
-            "llmx_agents": ("Agents known.", lambda: members.count),
-            "llmx_mailbox_messages": (
-                "Messages kept for agents that are away, and durable ones.",
-                lambda: mailbox.index.messages,
-            ),
-            "llmx_mailbox_bytes": ("Bytes of those.", lambda: mailbox.index.bytes),
-            "llmx_negotiations": ("Negotiations remembered.", lambda: len(negotiations)),
-            "llmx_shard_queue": (
-                "Events waiting for shards.",
-                lambda: sum(shard.queued for shard in negotiations.shards),
-            ),
-            "llmx_outbox_messages": (
-                "Messages not yet acknowledged.",
-                lambda: sum(
-                    len(member.outbox)
-                    for tenant in list(members.tenants.values())
-                    for member in list(tenant.members.values())
-                ),
-            ),
-        }
-    )
-
-
-def _add_store_figures(metrics: Metrics, store: Store) -> None:
-    metrics.gauges.update(
-        {
-            "llmx_store_available": (
-                "1 while the store takes durable messages, else 0.",
-                lambda: float(store.is_available),
-            ),
-            "llmx_store_bytes": ("Bytes in use in the store's file.", lambda: store.used_bytes),
-        }
-    )
-    metrics.sums.update(
-        {
-            "llmx_store_commits_total": ("Transactions written.", lambda: store.commits),
-            "llmx_store_commit_seconds_total": (
-                "Seconds spent on writing them.",
-                lambda: store.commit_seconds,
-            ),
-            "llmx_store_failures_total": ("Transactions not written.", lambda: store.failures),
-        }
-    )

@@ -15,6 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli_cluster import ctl_app, demo_cluster, health, up
+from gateway.cli_options import GATEWAY_DEFAULT, AsJson, GatewayAddress, Token, UntilEof
+
 app = typer.Typer(
     help="An exchange where the agents of different people negotiate under rules that hold.",
     no_args_is_help=True,
@@ -26,30 +29,10 @@ policy_app = typer.Typer(no_args_is_help=True, help="Read and change acceptance 
 agents_app = typer.Typer(no_args_is_help=True, help="See who is there.")
 app.add_typer(policy_app, name="policy")
 app.add_typer(agents_app, name="agents")
-
-GATEWAY_DEFAULT = "127.0.0.1:7600"
-
-GatewayAddress = Annotated[
-    str,
-    typer.Option(
-        "--gateway",
-        "-g",
-        envvar="LLMX_GATEWAY",
-        help="Gateway, host:port; several with commas are tried in their order.",
-    ),
-]
-Token = Annotated[
-    str | None,
-    typer.Option(
-        "--token",
-        envvar="LLMX_TOKEN",
-        help="JWT; without one, a development token of this user is made.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON objects, one a line, for programs.")]
-UntilEof = Annotated[
-    bool, typer.Option("--until-eof", help="End when standard input ends, as well.")
-]
+app.add_typer(ctl_app, name="ctl")
+app.command()(up)
+app.command()(health)
+app.command("demo-cluster")(demo_cluster)
 
 
 @app.command()

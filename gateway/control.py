@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from gateway.auth import Identity
 from gateway.clock import Clock
-from gateway.members import Member, Members
+from gateway.members import Member, MemberGroup, Members, Tenant
 from gateway.negotiations import Negotiations
 from gateway.outbox import Parcel
 from gateway.policies import Policies, proto_of
@@ -98,6 +98,9 @@ class ControlService(ControlServiceServicer):
         self._negotiations = negotiations
         self._router = router
         self._now = now
+        self.announce_group: Callable[[Tenant, MemberGroup], None] = lambda tenant, group: None
+        self.announce_schema: Callable[[str, bytes], None] = lambda tenant, schema: None
+        """Tell other gateways what was put here."""
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """Return the methods for a server, which look at a request's size before its content."""
@@ -185,6 +188,7 @@ class ControlService(ControlServiceServicer):
         made = put_group(member, request.group, self._limits)
         if isinstance(made, Fault):
             await abort(context, made)
+        self.announce_group(member.tenant, made)
         return messages.PutGroupResponse(
             group=Group(group_id=made.group_id, members=made.members, owner=made.owner)
         )
@@ -239,6 +243,7 @@ class ControlService(ControlServiceServicer):
         schema_id = await self._validation.register(member.tenant.name, request.schema)
         if isinstance(schema_id, Fault):
             await abort(context, schema_id)
+        self.announce_schema(member.tenant.name, request.schema)
         return messages.RegisterSchemaResponse(schema_id=schema_id)
 
     async def GetSchema(

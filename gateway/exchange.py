@@ -101,6 +101,8 @@ class Exchange:
         self._to_confirm: set[Session] = set()
         self.sessions: set[Session] = set()
         self._streams = 0
+        self.is_closed = False
+        """Is nobody let in, because the gateway is being emptied?"""
         self.fetch: Fetch = _fetch_nobody
         """Brings an agent here whose home is another gateway."""
         self.left: list[Member] = []
@@ -126,6 +128,10 @@ class Exchange:
 
     async def handle(self, requests: object, context: Context) -> None:
         """Serve one stream, which counts from its first moment on."""
+        if self.is_closed:
+            await context.abort(
+                grpc.StatusCode.UNAVAILABLE, "this gateway is being emptied; use another one"
+            )
         most = self._limits.sessions_max
         # As many again may be opening; they have no place until their Hello.
         await self._check_room(context, len(self.sessions) < most and self._streams < 2 * most)

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-
-def gateway_of(negotiation_id: str) -> str:
-    return negotiation_id.partition(".")[0]
-
-
+from federation.placement import gateway_of
 from gateway.members import Recipient
 from gateway.negotiations import UNKNOWN_NEGOTIATION
 from gateway.outbox import Parcel

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from gateway.settings_contradictions import contradictions
+from gateway.settings_federation import FederationSettings
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     MIB,
@@ -42,6 +43,7 @@ __all__ = [
     "ENVELOPE_HEADER_BYTES_MAX",
     "AuthSettings",
     "EngineSettings",
+    "FederationSettings",
     "LimitSettings",
     "LogSettings",
     "MailboxSettings",
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     validation: ValidationSettings = ValidationSettings()
     mailbox: MailboxSettings = MailboxSettings()
+    federation: FederationSettings = FederationSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Final, Protocol
 
+from gateway.settings_federation import FederationSettings
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     AuthSettings,
@@ -37,6 +38,10 @@ class Given(Protocol):
     def mailbox(self) -> MailboxSettings:
         """What waits."""
 
+    @property
+    def federation(self) -> FederationSettings:
+        """Whom it is with."""
+
 
 def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
     """Yield settings that are right alone and wrong together, with what would work."""
@@ -45,6 +50,7 @@ def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
         yield "server", "tls_certificate", "needs tls_key beside it; give both, or none"
     if auth.jwks_file is not None and auth.jwks_url is not None:
         yield "auth", "jwks_url", "there is a jwks_file too; give one of them"
+    yield from _of_federation(server, settings.federation)
     if limits.payload_bytes_max > limits.frame_bytes_max:
         yield (
             "limits",
@@ -97,3 +103,18 @@ def _no_way(addresses: str, server: ServerSettings) -> str:
         if (bare, int(port)) == (server.host.strip("[]"), server.port):
             return "must be another gateway, not this one"
     return ""
+
+
+def _of_federation(
+    server: ServerSettings, federation: FederationSettings
+) -> Iterator[tuple[str, str, str]]:
+    if federation.is_on and server.gateway_id == ServerSettings().gateway_id:
+        yield "server", "gateway_id", "needs a name of its own in a cluster, for example eu-1"
+    if federation.etcd is not None and federation.peers is not None:
+        yield "federation", "peers", "there is etcd too; give one of them"
+    if (federation.etcd_user is None) != (federation.etcd_password_file is None):
+        yield "federation", "etcd_user", "needs etcd_password_file beside it; give both, or none"
+    if (federation.etcd_certificate is None) != (federation.etcd_key is None):
+        yield "federation", "etcd_certificate", "needs etcd_key beside it; give both, or none"
+    if len({one is None for one in (federation.certificate, federation.key, federation.ca)}) > 1:
+        yield "federation", "certificate", "needs key and ca beside it; give all three, or none"

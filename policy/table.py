@@ -10,7 +10,7 @@ A `Record` is everything a negotiation was made of; `replay` makes it again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -106,6 +106,10 @@ class Table:
     def knows(self, negotiation_id: str) -> bool:
         """Tell whether a negotiation is open, or ended a short while ago."""
         return negotiation_id in self._states
+
+    def ids(self) -> Iterable[str]:
+        """Return the ids of all that are known; not to be kept while the table changes."""
+        return self._states.keys()
 
     def state(self, negotiation_id: str) -> State | None:
         """Return where a negotiation stands."""

@@ -1,9 +1,9 @@
 """Generate the Python code of every proto in this folder.
 
-`python proto/generate.py` writes it where it is committed, under `client`;
-`python proto/generate.py FOLDER` writes it somewhere else, which is how a test notices that
-what is committed is stale. A file without a service gets no `_pb2_grpc`, and what was generated
-from a proto that is gone is removed.
+`python proto/generate.py` writes it where it is committed: what agents speak under `client`, what
+only `federation` speaks in `federation`. `python proto/generate.py FOLDER` writes all of it
+somewhere else, which is how a test notices that what is committed is stale. A file without a
+service gets no `_pb2_grpc`, and what was generated from a proto that is gone is removed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,22 @@ from pathlib import Path
 from grpc_tools import protoc
 
 PROTO = Path(__file__).resolve().parent
-COMMITTED = PROTO.parent / "client"
+COMMITTED = {"llmx": PROTO.parent / "client", "federation": PROTO.parent}
+"""Where the code of each folder of this one belongs."""
 
 
-def generate(into: Path) -> list[Path]:
-    """Write the code under `into` and return what was written, sorted."""
-    sources = sorted(PROTO.rglob("*.proto"))
-    assert sources, "there is no proto beside this script"
+def generate(into: dict[str, Path]) -> list[Path]:
+    """Write the code of each folder under the path it is given and return it all, sorted."""
+    unknown = (
+        {path.name for path in PROTO.iterdir() if path.is_dir()} - into.keys() - {"__pycache__"}
+    )
+    assert not unknown, f"nobody said where these belong: {unknown}"
+    return sorted(path for folder, root in into.items() for path in _generated(folder, root))
+
+
+def _generated(folder: str, into: Path) -> set[Path]:
+    sources = sorted((PROTO / folder).rglob("*.proto"))
+    assert sources, f"there is no proto in {folder}"
     into.mkdir(parents=True, exist_ok=True)
     arguments = [
         "protoc",
@@ -35,11 +44,11 @@ def generate(into: Path) -> list[Path]:
     if protoc.main(arguments) != 0:
         raise SystemExit("protoc refused the protos, see above")
     wanted = {path for source in sources for path in _code_of(source, into)}
-    for folder in {path.parent for path in wanted}:
-        for path in folder.glob("*_pb2*.py*"):
+    for generated in {path.parent for path in wanted}:
+        for path in generated.glob("*_pb2*.py*"):
             if path not in wanted:
                 path.unlink()
-    return sorted(wanted)
+    return wanted
 
 
 def _code_of(source: Path, into: Path) -> list[Path]:
@@ -51,5 +60,6 @@ def _code_of(source: Path, into: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else COMMITTED
-    print(f"{len(generate(target))} files generated in {target}")
+    one = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    written = generate({folder: one or root for folder, root in COMMITTED.items()})
+    print(f"{len(written)} files generated in {one or ' and '.join(map(str, COMMITTED.values()))}")

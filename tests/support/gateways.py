@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from gateway.tokens import development_secret, mint_development_token
@@ -185,8 +186,9 @@ def launched(
     return Gateway(process, folder, issuer)
 
 
+@cache
 def known_issuer() -> Issuer:
-    """Return an issuer with a key of each kind that gateways accept."""
+    """Return the issuer with a key of each kind that gateways accept; making keys takes long."""
     issuer = Issuer()
     for key_id, algorithm in (("ed", "EdDSA"), ("es", "ES256"), ("rs", "RS256")):
         issuer.add_key(key_id, algorithm)

@@ -7,7 +7,13 @@ from pathlib import Path
 import jwt
 import pytest
 
-from gateway.commands.access import agent_named_in, check_agent, check_gateway, token_of
+from gateway.commands.access import (
+    agent_named_in,
+    check_agent,
+    check_gateway,
+    check_gateways,
+    token_of,
+)
 from gateway.commands.trouble import FAILED, CommandError
 from gateway.tokens import SECRET_FILE, development_secret
 
@@ -32,6 +38,12 @@ def test_a_gateway_is_a_host_and_a_port():
     for address in ("localhost", ":7600", "http://localhost:7600", "localhost:http", "a:70000"):
         with pytest.raises(CommandError):
             check_gateway(address)
+
+
+def test_of_several_gateways_each_is_looked_at():
+    assert check_gateways("a:1,[::1]:2") == "a:1,[::1]:2"
+    with pytest.raises(CommandError, match="localhost"):
+        check_gateways("a:1,localhost")
 
 
 def test_a_token_that_was_given_is_used():

@@ -182,3 +182,17 @@ def test_notes_are_kept_and_belong_to_no_round():
     assert board.hear({"event": "note", "text": "the gateway is away"}) is None
     assert board.notes == ["the gateway is away"]
     assert board.current is None
+
+
+def test_what_was_told_under_another_id_belongs_to_the_round_too():
+    """A negotiation whose gateway was lost may go on under another id."""
+    first = heard(opened(), *offer(AGENTS[0], 40, 1.1), *offer(AGENTS[1], 30, 1.2))
+    stray = Round()
+    stray.bid(AGENTS[1]).verdicts.append({"won": True})
+    stray.bid(AGENTS[0]).verdicts.append({"won": False, "reason": "dearer"})
+    stray.bid("agent://dave").declined = "no_capacity"
+    first.absorb(stray)
+    assert first.bid(AGENTS[1]).won and first.bid(AGENTS[1]).value == 30
+    assert first.bid("agent://dave").has_answered
+    first.absorb(stray)
+    assert first.bid(AGENTS[0]).verdicts != [], "and twice is seen"

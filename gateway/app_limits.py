@@ -1,0 +1,44 @@
+"""The bounds that parts of a gateway get, out of its settings."""
+
+from __future__ import annotations
+
+from gateway.allowances import AllowanceLimits
+from gateway.mailbox import MailboxLimits
+from gateway.members import MemberLimits
+from gateway.settings import LimitSettings, MailboxSettings
+
+
+def member_limits(limits: LimitSettings) -> MemberLimits:
+    return MemberLimits(
+        agents_max=limits.agents_max,
+        allowance=AllowanceLimits(
+            rate=limits.rate_per_second,
+            burst=limits.burst,
+            tenant_rate=limits.tenant_rate_per_second,
+            tenant_burst=limits.tenant_burst,
+            reserve=limits.rate_reserve,
+            quota_messages=limits.quota_messages_per_hour,
+            quota_bytes=limits.quota_bytes_per_hour,
+            tenant_quota_messages=limits.tenant_quota_messages_per_hour,
+            tenant_quota_bytes=limits.tenant_quota_bytes_per_hour,
+        ),
+        outbox_messages_max=limits.outbox_messages_max,
+        outbox_bytes_max=limits.outbox_bytes_max,
+        window_messages=limits.window_messages,
+        retry_first=limits.retry_initial,
+        retry_max=limits.retry_max,
+        duplicates_window=limits.duplicates_seconds,
+        duplicates_ids_max=limits.duplicates_ids_max,
+        once_window=limits.once_seconds,
+        once_ids_max=limits.once_ids_max,
+    )
+
+
+def mailbox_limits(settings: MailboxSettings) -> MailboxLimits:
+    return MailboxLimits(
+        settings.messages_per_agent_max,
+        settings.bytes_per_agent_max,
+        settings.messages_max,
+        settings.bytes_max,
+        settings.tenant_share,
+    )

@@ -1,0 +1,342 @@
+"""A gateway in its cluster: everything of federation is wired here, once.
+
+Discovery tells who is a member, peering links with each of them, and over the links presence says
+which agents are where, peers carry messages and acts, handover moves agents. With etcd, awards are
+written there before they are told.
+
+    settings ─▸ discovery ─▸ peering ─▸ presence, peers, handover ─▸ router, shards, sessions
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import structlog
+
+from federation.award_log import AwardLog
+from federation.discovery import Discovery, EtcdDiscovery
+from federation.etcd import EtcdClient
+from federation.greeting import PROTOCOL_VERSION
+from federation.link import LinkLimits
+from federation.membership import MemberInfo
+from federation.peer_states import LinkState
+from federation.peering import OwnGateway, PeerAddress, Peering, PeeringLimits
+from federation.regional_topics import RegionalTopics
+from gateway.absences import Absences
+from gateway.admission import Admission
+from gateway.awards import AwardGate
+from gateway.clock import Clock
+from gateway.cluster_parts import etcd_client, peer_server, peer_tls, static_discovery
+from gateway.control import ControlService
+from gateway.durability import Durability
+from gateway.exchange import Exchange
+from gateway.handover import Handover
+from gateway.mailbox import Mailbox
+from gateway.members import Members
+from gateway.metrics import Metrics
+from gateway.negotiations import Negotiations
+from gateway.ownership import Ownership
+from gateway.peers import Peers
+from gateway.presence import Presence
+from gateway.router import Router
+from gateway.settings import FederationSettings, Settings
+from gateway.validation import Validation
+from llmx.v1 import cluster_pb2
+
+log = structlog.get_logger("llmx.cluster")
+
+LOOK_SECONDS = 1.0
+STOP_SECONDS = 1.0
+EMPTIED_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a gateway the cluster has to do with."""
+
+    members: Members
+    router: Router
+    negotiations: Negotiations
+    absences: Absences
+    mailbox: Mailbox
+    admission: Admission
+    exchange: Exchange
+    control: ControlService
+    validation: Validation
+    metrics: Metrics
+    durability: Durability | None
+
+
+class Cluster:
+    """A gateway among the others."""
+
+    def __init__(self, settings: Settings, parts: Parts, agents_address: str, now: Clock) -> None:
+        """Be one of the cluster that the settings name; `running` makes it live."""
+        federation, limits = settings.federation, settings.limits
+        self._settings = settings
+        self._parts = parts
+        self._now = now
+        self._agents_address = federation.agents_address or agents_address
+        self.gateway_id = settings.server.gateway_id
+        self.peers = Peers(
+            self.gateway_id,
+            parts.members,
+            parts.router,
+            parts.negotiations,
+            parts.metrics,
+            limits.outbox_messages_max,
+            limits.outbox_bytes_max,
+            now,
+        )
+        self.peers.durability = parts.durability
+        self.handover = Handover(parts.members, self.peers, parts.absences, parts.mailbox, now)
+        patterns = (federation.regional_topics or "").split(",")
+        self.presence = Presence(
+            parts.members,
+            self.peers,
+            self.handover,
+            parts.negotiations,
+            self.gateway_id,
+            federation.region,
+            RegionalTopics([one.strip() for one in patterns if one.strip()]),
+            limits.reconnect_grace_seconds,
+            now,
+        )
+        self._client: EtcdClient | None = None
+        self._discovery: Discovery | None = None
+        self._peering: Peering | None = None
+        self._log: AwardLog | None = None
+        self._gate: AwardGate | None = None
+
+    def __repr__(self) -> str:
+        """Tell the state in words."""
+        return f"<Cluster: {self.gateway_id} with {', '.join(sorted(self.members)) or 'nobody'}>"
+
+    @property
+    def discovery(self) -> Discovery:
+        """Return how others are found."""
+        assert self._discovery is not None, "it runs"
+        return self._discovery
+
+    @property
+    def own(self) -> MemberInfo:
+        """Return this gateway as the others know it."""
+        return self.discovery.own
+
+    @property
+    def members(self) -> Mapping[str, MemberInfo]:
+        """Return the others, by id."""
+        return {} if self._discovery is None else self._discovery.members
+
+    def links(self) -> list[LinkState]:
+        """Return the state of every link."""
+        return [] if self._peering is None else self._peering.links()
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return where agents can go instead: gateways of this region first."""
+        region = self._settings.federation.region
+        others = sorted(self.members.values(), key=lambda info: (info.region != region, info.load))
+        return tuple(info.agents_address for info in others if info.agents_address)
+
+    def describe(self, told: cluster_pb2.Cluster) -> None:
+        """Say how others are found."""
+        told.name = self._settings.federation.cluster
+        state = self.discovery.state
+        if state is None:
+            told.discovery = cluster_pb2.DISCOVERY_STATE_STATIC
+            told.since.FromNanoseconds(int(self.own.started_at * 1e9))
+            return
+        told.discovery = (
+            cluster_pb2.DISCOVERY_STATE_REACHED
+            if state.reachable
+            else cluster_pb2.DISCOVERY_STATE_LOST
+        )
+        told.since.FromNanoseconds(int(state.since * 1e9))
+        told.endpoint = state.endpoint
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Cluster]:
+        """Be in the cluster until the block ends. Raises SettingsError for what cannot be."""
+        federation = self._settings.federation
+        tls = peer_tls(federation)
+        self._peering = peering = Peering(
+            OwnGateway(self.gateway_id, 0, federation.cluster, federation.region),
+            PeeringLimits(
+                LinkLimits(federation.queue_messages_max, federation.queue_bytes_max),
+                federation.heartbeat_seconds,
+                federation.relay_after_seconds,
+            ),
+            self._now,
+            hear=self.peers.hear,
+            begun=self._begun,
+            ended=self._ended,
+            sees_discovery=self._sees_discovery,
+            tls=tls,
+        )
+        self.peers.send = peering.send
+        server, address = peer_server(peering, federation, tls)
+        own = MemberInfo(
+            gateway_id=self.gateway_id,
+            region=federation.region,
+            peer_address=address,
+            agents_address=self._agents_address,
+            version=version("llmx-gateway"),
+            protocol=PROTOCOL_VERSION,
+            started_at=time.time(),
+        )
+        async with AsyncExitStack() as stack:
+            await server.start()
+            stack.push_async_callback(server.stop, STOP_SECONDS)
+            if federation.etcd is not None:
+                self._client = await stack.enter_async_context(etcd_client(federation, self._now))
+                self._discovery = EtcdDiscovery(
+                    self._client, federation.cluster, own, federation.lease_seconds, self._now
+                )
+                self._log = self._award_log(self._client, federation)
+            else:
+                self._discovery = static_discovery(own, federation)
+            self._discovery.on_change = self._members_changed
+            self._connect()
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(chore)
+                    for chore in (
+                        peering.run(),
+                        self._discovery.run(),
+                        self._look(),
+                        *(() if self._log is None else (self._log.run(),)),
+                    )
+                ]
+                log.info(
+                    "joins",
+                    cluster=federation.cluster,
+                    region=federation.region,
+                    peer_address=address,
+                    etcd=federation.etcd or "none",
+                )
+                try:
+                    yield self
+                finally:
+                    for task in reversed(running):
+                        task.cancel()
+
+    async def emptied(self, within: float) -> None:
+        """Wait until the agents that were here have gone elsewhere, for so many seconds at most."""
+        tenants = self._parts.members.tenants
+        until = self._now() + within
+        while self.members and self._now() < until:
+            if not any(
+                not member.is_away
+                for tenant in tenants.values()
+                for member in tenant.members.values()
+            ):
+                return
+            await asyncio.sleep(EMPTIED_LOOK_SECONDS)
+
+    def _connect(self) -> None:
+        """Let the rest of the gateway know the others."""
+        parts = self._parts
+        ownership = Ownership(self.gateway_id, self.peers, lambda owner: owner in self.members)
+        parts.admission.elsewhere = ownership.send
+        parts.exchange.fetch = self.handover.fetch
+        parts.control.announce_group = self.presence.announce_group
+        parts.control.announce_schema = self.presence.announce_schema
+        for tenant in parts.members.tenants.values():  # those that the store remembers
+            for member in tenant.members.values():
+                self.presence.announce(member)
+
+    def _award_log(self, client: EtcdClient, federation: FederationSettings) -> AwardLog | None:
+        if federation.awards == "none":
+            return None
+        parts = self._parts
+        kept = AwardLog(
+            client, f"{federation.cluster}/awards/", federation.awards_seconds, self._now
+        )
+        durability, is_for_all = parts.durability, federation.awards == "all"
+
+        def concerns(negotiation_id: str) -> bool:
+            return is_for_all or (durability is not None and durability.concerns(negotiation_id))
+
+        self._gate = AwardGate(self.gateway_id, kept.propose, parts.negotiations.perform, concerns)
+        parts.negotiations.gate = self._gate.takes
+        return kept
+
+    def _sees_discovery(self) -> bool:
+        state = self.discovery.state
+        return state is None or state.reachable
+
+    def _members_changed(self) -> None:
+        assert self._peering is not None, "it runs"
+        if self.own.epoch:
+            self._peering.set_own_epoch(self.own.epoch)
+        self._peering.set_members(
+            {
+                info.gateway_id: PeerAddress(info.peer_address, info.epoch, info.region)
+                for info in self.members.values()
+            }
+        )
+
+    def _begun(self, gateway_id: str) -> None:
+        info = self.members.get(gateway_id)
+        self.presence.begun(gateway_id, "" if info is None else info.region)
+
+    def _ended(self, gateway_id: str, unconfirmed: list[bytes]) -> None:
+        log.info("peer ended", peer=gateway_id, unconfirmed=len(unconfirmed))
+        self.presence.ended(gateway_id)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.presence.look()
+            self.peers.retry()
+
+    def gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """Return what a scrape wants to know of the cluster."""
+        return {
+            "llmx_cluster_members": ("Other gateways.", lambda: len(self.members)),
+            "llmx_links_open": (
+                "Links with a stream of their own.",
+                lambda: sum(link.state == "open" for link in self.links()),
+            ),
+            "llmx_link_messages_queued": (
+                "Messages that wait for other gateways.",
+                lambda: sum(link.queued + link.unconfirmed for link in self.links()),
+            ),
+            "llmx_discovery_reachable": (
+                "1 while etcd answers, or is not needed, else 0.",
+                lambda: float(self._sees_discovery()),
+            ),
+            "llmx_lease_seconds_left": (
+                "Seconds until others may take this gateway for gone.",
+                lambda: min(max(self.discovery.sure_until - self._now(), 0.0), 86_400.0),
+            ),
+            "llmx_remote_agents": (
+                "Agents of other gateways.",
+                lambda: sum(
+                    len(tenant.everyone) - len(tenant.members)
+                    for tenant in list(self._parts.members.tenants.values())
+                ),
+            ),
+            "llmx_awards_waiting": (
+                "Negotiations whose award waits for etcd.",
+                lambda: 0 if self._gate is None else len(self._gate),
+            ),
+        }
+
+    def sums(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """Return what has been counted."""
+        return {
+            "llmx_awards_written_total": (
+                "Awards written to etcd.",
+                lambda: 0 if self._log is None else self._log.written,
+            ),
+            "llmx_awards_found_total": (
+                "Awards of calls that had one already.",
+                lambda: 0 if self._log is None else self._log.found,
+            ),
+        }

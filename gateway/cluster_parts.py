@@ -1,0 +1,104 @@
+"""What the settings of federation make: the port for other gateways, TLS, etcd, a list."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+import msgspec
+
+from federation.discovery import StaticDiscovery
+from federation.etcd import EtcdClient, EtcdTls
+from federation.membership import MemberInfo
+from federation.peering import Peering, PeerTls
+from gateway.clock import Clock
+from gateway.settings import FederationSettings, SettingsError
+from gateway.settings_federation import PEER
+from llmx.v1 import peering_service_pb2
+
+PEERING = peering_service_pb2.DESCRIPTOR.services_by_name["PeeringService"].full_name
+PEER_FRAME_BYTES_MAX = 128 * 1024 * 1024
+
+
+def peer_server(
+    peering: Peering, federation: FederationSettings, tls: PeerTls | None
+) -> tuple[grpc.aio.Server, str]:
+    """Return a server for other gateways, and where they find it."""
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", PEER_FRAME_BYTES_MAX),
+            ("grpc.max_send_message_length", PEER_FRAME_BYTES_MAX),
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = dict(peering.handlers())
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(PEERING, handlers),))
+    host, colon, _ = federation.listen.rpartition(":")
+    try:
+        if tls is None:
+            port = server.add_insecure_port(federation.listen)
+        else:
+            port = server.add_secure_port(federation.listen, tls.server_credentials())
+        if federation.unix is not None:
+            server.add_insecure_port(f"unix:{federation.unix}")
+    except RuntimeError as error:
+        raise SettingsError(
+            f"federation.listen={federation.listen}: {error}; for example 127.0.0.1:0"
+        ) from error
+    if not colon or host in ("0.0.0.0", "[::]", ""):
+        host = "127.0.0.1"
+    address = federation.advertise or f"{host}:{port}"
+    if federation.unix is not None:
+        address = f"unix:{federation.unix},{address}"
+    return server, address
+
+
+def peer_tls(federation: FederationSettings) -> PeerTls | None:
+    if federation.ca is None or federation.certificate is None or federation.key is None:
+        return None
+    return PeerTls(
+        federation.ca.read_bytes(),
+        federation.certificate.read_bytes(),
+        federation.key.read_bytes(),
+    )
+
+
+def etcd_client(federation: FederationSettings, now: Clock) -> EtcdClient:
+    assert federation.etcd is not None, "there is etcd"
+    tls = None
+    if federation.etcd_ca is not None or federation.etcd_certificate is not None:
+        tls = EtcdTls(
+            ca=None if federation.etcd_ca is None else federation.etcd_ca.read_bytes(),
+            certificate=None
+            if federation.etcd_certificate is None
+            else federation.etcd_certificate.read_bytes(),
+            key=None if federation.etcd_key is None else federation.etcd_key.read_bytes(),
+        )
+    password = ""
+    if federation.etcd_password_file is not None:
+        password = federation.etcd_password_file.read_text("utf-8").splitlines()[0]
+    return EtcdClient(
+        [one.strip() for one in federation.etcd.split(",") if one.strip()],
+        tls=tls,
+        user=federation.etcd_user or "",
+        password=password,
+        now=now,
+    )
+
+
+def static_discovery(own: MemberInfo, federation: FederationSettings) -> StaticDiscovery:
+    others = []
+    for part in (federation.peers or "").split(","):
+        named = PEER.fullmatch(part.strip())
+        if named is not None:
+            others.append(
+                MemberInfo(
+                    gateway_id=named["gateway"],
+                    region=named["region"] or federation.region,
+                    peer_address=named["address"],
+                    agents_address="",
+                )
+            )
+    epoch = time.time_ns() // 1_000_000  # of two lives of one gateway the later one counts
+    return StaticDiscovery(msgspec.structs.replace(own, epoch=epoch), others)

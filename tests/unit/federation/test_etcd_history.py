@@ -1,0 +1,90 @@
+"""What an observer was told decides from where it goes on, and when it begins anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.etcd.history import Anew, Change, Changes, History, Refused
+from federation.etcd.transactions import KeyValue
+from federation.etcd.v1 import key_value_pb2 as wire
+from federation.etcd.v1.watch_pb2 import Event, WatchResponse
+
+CLUSTER = 77
+
+
+def header(revision: int, cluster_id: int = CLUSTER) -> wire.ResponseHeader:
+    return wire.ResponseHeader(cluster_id=cluster_id, revision=revision)
+
+
+def put(key: str, revision: int, value: bytes = b"v") -> Event:
+    pair = wire.KeyValue(
+        key=key.encode(), value=value, create_revision=revision, mod_revision=revision, version=1
+    )
+    return Event(type=0, kv=pair)
+
+
+def deleted(key: str, revision: int) -> Event:
+    return Event(type=1, kv=wire.KeyValue(key=key.encode(), mod_revision=revision))
+
+
+def pair(key: str, revision: int) -> KeyValue:
+    return KeyValue(key, b"v", revision, revision, 1, 0)
+
+
+def test_changes_are_told_in_order_with_what_is_there_now() -> None:
+    history = History(CLUSTER, 10, ())
+    heard = history.hear(WatchResponse(header=header(12), events=[put("a", 11), deleted("b", 12)]))
+    assert heard == Changes((Change("a", pair("a", 11), 11), Change("b", None, 12)), 12)
+    assert history.next_revision == 13
+
+
+def test_it_goes_on_after_the_last_change_whatever_the_header_says() -> None:
+    """The header may be ahead of changes that are still to come."""
+    history = History(CLUSTER, 10, ())
+    history.hear(WatchResponse(header=header(500), events=[put("a", 11)]))
+    assert history.hear(WatchResponse(header=header(900))) is None, "progress"
+    assert history.next_revision == 12
+
+
+def test_what_is_forgotten_is_not_waited_for() -> None:
+    history = History(CLUSTER, 10, ())
+    heard = history.hear(WatchResponse(header=header(99), canceled=True, compact_revision=50))
+    assert isinstance(heard, Anew) and "50" in heard.reason
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_watch_that_the_server_ends_is_refused(created: bool) -> None:
+    """Created and cancelled in one is an error, and no event ever follows."""
+    history = History(CLUSTER, 10, ())
+    response = WatchResponse(
+        header=header(10), watch_id=-1, created=created, canceled=True, cancel_reason="no"
+    )
+    assert history.hear(response) == Refused("no")
+
+
+def test_another_cluster_knows_nothing_of_ours() -> None:
+    history = History(CLUSTER, 10, ())
+    heard = history.hear(WatchResponse(header=header(10, CLUSTER + 1), created=True))
+    assert isinstance(heard, Anew)
+
+
+def test_a_store_that_knows_less_than_it_did_has_lost_something() -> None:
+    history = History(CLUSTER, 10, ())
+    assert history.hear(WatchResponse(header=header(10), created=True)) is None
+    history.hear(WatchResponse(header=header(12), events=[put("a", 12)]))
+    heard = history.hear(WatchResponse(header=header(11), created=True))
+    assert isinstance(heard, Anew) and "12" in heard.reason
+
+
+def test_a_change_that_was_told_does_not_come_again() -> None:
+    history = History(CLUSTER, 10, ())
+    history.hear(WatchResponse(header=header(12), events=[put("a", 12)]))
+    assert isinstance(history.hear(WatchResponse(header=header(12), events=[put("a", 12)])), Anew)
+
+
+def test_the_store_is_recognised_by_the_youngest_key_that_was_told_of() -> None:
+    history = History(CLUSTER, 10, (pair("a", 4), pair("b", 9), pair("c", 2)))
+    assert history.anchor == pair("b", 9)
+    history.hear(WatchResponse(header=header(12), events=[put("d", 11), deleted("a", 12)]))
+    assert history.anchor == pair("d", 11), "a key that is gone cannot be compared"
+    assert History(CLUSTER, 10, ()).anchor is None
