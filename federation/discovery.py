@@ -3,36 +3,49 @@
 What runs goes on while etcd is away: the members that were known stay known, the links between
 them do not need it, and the registration is found again, or made anew, when it is back. Who is
 gone is gone when etcd says so, which is when its lease has ended.
+
+Whether a gateway may decide what it owns, and take over what others owned, is for `standing` to
+say; this brings it what etcd says and carries out what follows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Protocol
 
 import msgspec
 import structlog
 
-from federation.etcd import EtcdClient, EtcdState, Registration, Snapshot
-from federation.etcd.transactions import KeyValue
-from federation.membership import PREFIX, MemberInfo, Membership, read, written
+from federation.claims import Claim, Claims
+from federation.etcd import Compare, EtcdClient, EtcdError, EtcdState, Registration, Snapshot
+from federation.fencing import Saying
+from federation.membership import MemberInfo, written
+from federation.peer_states import UNHEARD
+from federation.standing import Standing
+from federation.static_members import StaticDiscovery
+from federation.succession import written as written_life
 
-FOREVER = float("inf")
+__all__ = ["Discovery", "EtcdDiscovery", "StaticDiscovery"]
+
+BLIND_SECONDS = 300
+"""How long the life of a gateway lasts in etcd after its last sign: for two thirds of that at
+least, gateways that all have lost sight of etcd go on deciding."""
+LOOKS_PER_HEARTBEAT = 2
 
 log = structlog.get_logger("llmx.discovery")
 
 
 class Discovery(Protocol):
-    """Who else is in the cluster."""
+    """Who else is in the cluster, and what that allows this gateway to do."""
 
     on_change: Callable[[], None]
     """Called when members, or the own epoch, have changed."""
 
     @property
     def own(self) -> MemberInfo:
-        """The gateway itself, with its epoch."""
+        """Whom the others see: this gateway, with its epoch."""
 
     @property
     def members(self) -> Mapping[str, MemberInfo]:
@@ -45,6 +58,21 @@ class Discovery(Protocol):
     @property
     def state(self) -> EtcdState | None:
         """How etcd is; None where there is none."""
+
+    def may_decide(self) -> bool:
+        """Tell whether nobody else can decide what this gateway owns in its epoch."""
+
+    def say_sight(self) -> bool:
+        """Tell what heartbeats say: whether discovery is seen. False is a promise (`fencing`)."""
+
+    def announce(self, load: float) -> None:
+        """Tell the others how busy this gateway is."""
+
+    async def claim(self, negotiation_id: str) -> Claim:
+        """Take a negotiation over whose owner is gone, or was this gateway in an earlier epoch."""
+
+    async def release(self, negotiation_id: str) -> None:
+        """Give a negotiation up that was taken over."""
 
     async def run(self) -> None:
         """Look out for others until cancelled."""
@@ -60,25 +88,38 @@ class EtcdDiscovery:
         own: MemberInfo,
         lease_seconds: int,
         now: Callable[[], float],
+        *,
+        said: Callable[[str], Saying] = lambda gateway_id: UNHEARD,
+        heartbeat_seconds: float = 1.0,
+        blind_seconds: int = BLIND_SECONDS,
     ) -> None:
-        """Register `own` in the cluster of this name."""
+        """Register `own` in the cluster of this name; `said` is what a member has said last."""
         self._client = client
-        self._prefix = f"{cluster}/{PREFIX}"
         self._own = own
-        self._membership = Membership(own.gateway_id)
+        self._now = now
+        self._said = said
+        self._look_seconds = heartbeat_seconds / LOOKS_PER_HEARTBEAT
+        number = round(own.started_at * 1e6)
+        self._standing = standing = Standing(
+            cluster, own.gateway_id, number, lease_seconds, heartbeat_seconds
+        )
+        self._claims = Claims(client, standing, now)
         self._registration = Registration(
-            client,
-            self._prefix + own.gateway_id,
-            lambda: written(self._own),
-            lease_seconds,
-            now,
+            client, standing.succession.own_key, lambda: written(self._own), lease_seconds, now
         )
         self._registration.on_change = self._registered
+        self._life = Registration(
+            client,
+            standing.succession.own_life_key,
+            lambda: written_life(standing.succession.own_life),
+            blind_seconds,
+            now,
+        )
         self.on_change: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
         """Tell the state in words."""
-        return f"<EtcdDiscovery: {self._membership!r}, {self._registration!r}>"
+        return f"<EtcdDiscovery: {self._standing.membership!r}, {self._registration!r}>"
 
     @property
     def own(self) -> MemberInfo:
@@ -88,7 +129,7 @@ class EtcdDiscovery:
     @property
     def members(self) -> Mapping[str, MemberInfo]:
         """Return the others, by id."""
-        return self._membership.members
+        return self._standing.membership.members
 
     @property
     def sure_until(self) -> float:
@@ -100,88 +141,86 @@ class EtcdDiscovery:
         """Return how etcd is."""
         return self._client.state
 
+    def may_decide(self) -> bool:
+        """Tell whether nobody else can decide what this gateway owns in its epoch."""
+        return self._told().may_decide(self._now(), self._said)
+
+    def say_sight(self) -> bool:
+        """Tell what heartbeats say: whether etcd is seen. False is a promise, see `fencing`."""
+        return self._told().say_sight(self._now())
+
+    def fence(self) -> list[Compare]:
+        """Return what must hold for a decision of this gateway that is written to etcd."""
+        standing = self._told()
+        return standing.succession.fence(standing.epoch)
+
+    async def claim(self, negotiation_id: str) -> Claim:
+        """Take a negotiation over whose owner is gone, or was this gateway in an earlier epoch."""
+        self._told()
+        return await self._claims.claim(negotiation_id)
+
+    async def release(self, negotiation_id: str) -> None:
+        """Give a negotiation up that was taken over; raises EtcdError when that is uncertain."""
+        self._told()
+        await self._claims.release(negotiation_id)
+
     def announce(self, load: float) -> None:
         """Tell the others how busy this gateway is."""
         self._own = msgspec.structs.replace(self._own, load=load)
         self._registration.announce()
 
     async def run(self) -> None:
-        """Be registered and look out for others, until cancelled; then everybody knows at once."""
+        """Be registered and look out for others, until cancelled; then everybody knows at once.
+
+        From then on others take over: whoever cancels it has stopped deciding.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._registration.run())
+            tasks.create_task(self._life.run())
             tasks.create_task(self._observe())
+            tasks.create_task(self._look())
 
     async def _observe(self) -> None:
-        async with aclosing(self._client.observe(self._prefix)) as observed:
+        standing = self._standing
+        async with aclosing(self._client.observe(standing.succession.prefix)) as observed:
             async for told in observed:
                 if isinstance(told, Snapshot):
                     if told.reason:
                         log.warning("the members are read anew", reason=told.reason)
-                    has_changed = self._membership.replace(
-                        [info for pair in told.pairs if (info := self._read(pair)) is not None]
-                    )
+                    has_changed = standing.begin_anew(told.pairs, told.revision)
                 else:
-                    has_changed = False
-                    for change in told.changes:
-                        has_changed |= self._changed(change.key, change.pair)
+                    has_changed = standing.hear(told.changes, told.revision)
+                self.may_decide()  # the fence has to know who was there
+                self._renew_life()
                 if has_changed:
                     log.info("members", others=sorted(self.members))
                     self.on_change()
 
-    def _changed(self, key: str, pair: KeyValue | None) -> bool:
-        gateway_id = key.removeprefix(self._prefix)
-        if pair is None:
-            return self._membership.remove(gateway_id)
-        info = self._read(pair)
-        return info is not None and self._membership.put(info)
+    async def _look(self) -> None:
+        """See what the others say, and end the lives of the lost."""
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            self.may_decide()
+            self._renew_life()
+            for burial in self._standing.burials(self._now()):
+                try:
+                    await self._client.commit(burial.compares, burial.then)
+                except EtcdError as fault:
+                    log.debug("a life could not be ended", fault=str(fault))
 
-    def _read(self, pair: KeyValue) -> MemberInfo | None:
-        info = read(pair.value, pair.create_revision)
-        if info is None or self._prefix + info.gateway_id != pair.key:
-            log.error("what stands in etcd is no gateway", key=pair.key)
-            return None
-        return info
+    def _renew_life(self) -> None:
+        standing = self._told()
+        if standing.is_sure(self._now()) and standing.renews_life():
+            self._life.announce()
 
     def _registered(self) -> None:
         log.info("registration", epoch=self._registration.epoch, fault=self._registration.fault)
+        self._renew_life()
         self.on_change()
 
-
-class StaticDiscovery:
-    """Members that the settings name: always there, whether they answer or not."""
-
-    def __init__(self, own: MemberInfo, others: Sequence[MemberInfo]) -> None:
-        """Know them from the start."""
-        self._own = own
-        self._membership = Membership(own.gateway_id)
-        self._membership.replace(others)
-        self.on_change: Callable[[], None] = lambda: None
-
-    def __repr__(self) -> str:
-        """Tell the state in words."""
-        return f"<StaticDiscovery: {self._membership!r}>"
-
-    @property
-    def own(self) -> MemberInfo:
-        """Return this gateway; its epoch is when it started."""
-        return self._own
-
-    @property
-    def members(self) -> Mapping[str, MemberInfo]:
-        """Return the others, by id."""
-        return self._membership.members
-
-    @property
-    def sure_until(self) -> float:
-        """Return for ever: nobody is ever declared gone."""
-        return FOREVER
-
-    @property
-    def state(self) -> EtcdState | None:
-        """Return None: there is no etcd."""
-        return None
-
-    async def run(self) -> None:
-        """Tell who there is, and have nothing to do until cancelled."""
-        self.on_change()
-        await asyncio.Event().wait()
+    def _told(self) -> Standing:
+        """Return the standing, that knows how the registrations are."""
+        standing, registration, life = self._standing, self._registration, self._life
+        standing.epoch, standing.sure_until = registration.epoch, registration.sure_until
+        standing.life_until = life.sure_until
+        return standing

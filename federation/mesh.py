@@ -206,7 +206,8 @@ class Mesh:
                     return None
                 way.pulse.hear(beat, now)
                 way.connected = frozenset(beat.connected)
-                neighbour.view = PeerView(now, beat.sees_discovery, way.connected)
+                said_at = min(beat.echo / 1e9, now) if beat.echo else float("-inf")
+                neighbour.view = PeerView(now, beat.sees_discovery, way.connected, said_at)
             case "hello":
                 way.close("malformed: a second hello")
         return None

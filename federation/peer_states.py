@@ -47,6 +47,8 @@ class PeerView:
     sees_discovery: bool
     connected: frozenset[str]
     """Whom it has a living stream with."""
+    said_at: float = float("-inf")
+    """It was not said before: when the heartbeat was sent that it answered."""
 
 
 UNHEARD = PeerView(float("-inf"), sees_discovery=False, connected=frozenset())

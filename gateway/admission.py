@@ -57,8 +57,8 @@ MALFORMED = frozenset({"SCHEMA_VIOLATION", "INVALID_JSON"})
 
 Waiting = Awaitable[None]
 """What the reader of a stream awaits before it reads on: a worker, or room in a queue."""
-Elsewhere = Callable[[Member, Parcel, float, tuple[str, ...], bool], Fault | None]
-"""Sends an act, received at a time and with sensitive fields, elsewhere; is it malformed?"""
+Elsewhere = Callable[[Member, Parcel, tuple[str, ...], bool], Fault | None]
+"""Sends an act with sensitive fields elsewhere; is it malformed?"""
 
 
 class Admission:
@@ -179,7 +179,7 @@ class Admission:
         negotiation_id, body = parcel.negotiation_id, judgement.body
         if judgement.fault is not None:
             if act == ACT_OFFER and judgement.fault.code in MALFORMED:
-                self._malformed(member, parcel, negotiation_id, now)
+                self._malformed(member, parcel, negotiation_id)
             return self._refuse(member, parcel.msg_id, judgement.fault, negotiation_id)
         cause = Cause(member, parcel, body, judgement.sensitive)
         if act == ACT_MESSAGE:
@@ -200,12 +200,12 @@ class Admission:
         self._metrics.admitted += 1
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
-    def _malformed(self, member: Member, parcel: Parcel, negotiation_id: str, now: float) -> None:
+    def _malformed(self, member: Member, parcel: Parcel, negotiation_id: str) -> None:
         """Tell a negotiation, wherever it is, that a party broke its schema."""
         if self._negotiations.shard_of(negotiation_id, member.tenant) is not None:
             self._negotiations.malformed(negotiation_id, Cause(member, parcel))
         elif self.elsewhere is not None:
-            self.elsewhere(member, parcel, now, (), True)
+            self.elsewhere(member, parcel, (), True)
 
     def _enter_elsewhere(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
@@ -214,7 +214,7 @@ class Admission:
         parcel = cause.parcel
         fault: Fault | None = UNKNOWN_NEGOTIATION
         if self.elsewhere is not None and parcel.negotiation_id.endswith(member.tenant.tag):
-            fault = self.elsewhere(member, parcel, now, cause.sensitive, False)
+            fault = self.elsewhere(member, parcel, cause.sensitive, False)
         if fault is not None:
             return self._refuse(member, parcel.msg_id, fault, parcel.negotiation_id)
         self._remember(member, envelope, key, "", now)

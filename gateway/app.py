@@ -259,6 +259,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 await joined.enter_async_context(cluster.running())
                 view.known_cluster = cluster
                 draining.addresses = lambda: named or cluster.addresses()
+                draining.hand_over = cluster.inheritance.hand_over
                 metrics.gauges.update(cluster.gauges())
                 metrics.sums.update(cluster.sums())
             await set_readiness(readiness, SERVING)

@@ -67,6 +67,10 @@ class AwardGate:
         """Return how many negotiations wait for the log."""
         return len(self._held)
 
+    def __contains__(self, negotiation_id: object) -> bool:
+        """Tell whether a negotiation waits for the log."""
+        return negotiation_id in self._held
+
     def takes(
         self,
         shard: Shard[Cause],

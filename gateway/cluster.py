@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from importlib.metadata import version
 import structlog
 
 from federation.award_log import AwardLog
+from federation.commons import SchemaAt
 from federation.discovery import Discovery, EtcdDiscovery
 from federation.etcd import EtcdClient
 from federation.greeting import PROTOCOL_VERSION
@@ -36,13 +38,14 @@ from gateway.control import ControlService
 from gateway.durability import Durability
 from gateway.exchange import Exchange
 from gateway.handover import Handover
+from gateway.inheritance import Inheritance
 from gateway.mailbox import Mailbox
 from gateway.members import Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
-from gateway.ownership import Ownership
 from gateway.peers import Peers
 from gateway.presence import Presence
+from gateway.refusals import Fault
 from gateway.router import Router
 from gateway.settings import FederationSettings, Settings
 from gateway.validation import Validation
@@ -53,6 +56,8 @@ log = structlog.get_logger("llmx.cluster")
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 1.0
 EMPTIED_LOOK_SECONDS = 0.05
+SCHEMAS_MAX = 10_000
+"""Schemas of other gateways that may wait to be checked; of more the oldest are not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,13 @@ class Cluster:
             limits.reconnect_grace_seconds,
             now,
         )
+        self.inheritance = Inheritance(
+            self.gateway_id, parts.members, self.peers, parts.negotiations, self._living, now
+        )
+        self.inheritance.stays = self._stays
+        self._schemas: deque[SchemaAt] = deque(maxlen=SCHEMAS_MAX)
+        self._schema_came = asyncio.Event()
+        self.presence.on_schema = self._hear_schema
         self._client: EtcdClient | None = None
         self._discovery: Discovery | None = None
         self._peering: Peering | None = None
@@ -132,6 +144,15 @@ class Cluster:
     def members(self) -> Mapping[str, MemberInfo]:
         """Return the others, by id."""
         return {} if self._discovery is None else self._discovery.members
+
+    def _stays(self, negotiation_id: str) -> bool:
+        durability = self._parts.durability
+        if durability is not None and durability.concerns(negotiation_id):
+            return True
+        return self._gate is not None and negotiation_id in self._gate
+
+    def _living(self) -> Collection[str]:
+        return self.members.keys()
 
     def links(self) -> list[LinkState]:
         """Return the state of every link."""
@@ -209,6 +230,7 @@ class Cluster:
                         peering.run(),
                         self._discovery.run(),
                         self._look(),
+                        self._register_schemas(),
                         *(() if self._log is None else (self._log.run(),)),
                     )
                 ]
@@ -241,8 +263,7 @@ class Cluster:
     def _connect(self) -> None:
         """Let the rest of the gateway know the others."""
         parts = self._parts
-        ownership = Ownership(self.gateway_id, self.peers, lambda owner: owner in self.members)
-        parts.admission.elsewhere = ownership.send
+        parts.admission.elsewhere = self.inheritance.send
         parts.exchange.fetch = self.handover.fetch
         parts.control.announce_group = self.presence.announce_group
         parts.control.announce_schema = self.presence.announce_schema
@@ -288,6 +309,21 @@ class Cluster:
     def _ended(self, gateway_id: str, unconfirmed: list[bytes]) -> None:
         log.info("peer ended", peer=gateway_id, unconfirmed=len(unconfirmed))
         self.presence.ended(gateway_id)
+
+    def _hear_schema(self, schema: SchemaAt) -> None:
+        self._schemas.append(schema)
+        self._schema_came.set()
+
+    async def _register_schemas(self) -> None:
+        """Know the schemas that were registered elsewhere, once they are checked here too."""
+        while True:
+            await self._schema_came.wait()
+            self._schema_came.clear()
+            while self._schemas:
+                schema = self._schemas.popleft()
+                fault = await self._parts.validation.register(schema.tenant, schema.schema)
+                if isinstance(fault, Fault):
+                    log.warning("a schema of another gateway is refused", reason=fault.reason)
 
     async def _look(self) -> None:
         while True:

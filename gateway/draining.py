@@ -1,8 +1,8 @@
 """Emptying a gateway: its agents are asked to go on elsewhere, a few a second.
 
 Nobody new is let in meanwhile, and the gateway is not ready. An agent that moves takes its session
-along, so it notices a new connection and nothing else. Negotiations that are decided here end
-here; agents take part in them from wherever they are. When neither is left, the process can be
+along, so it notices a new connection and nothing else. Negotiations that are decided here
+go to their heirs. When neither is left, the process can be
 stopped and nobody will notice.
 
     (none) → moving → drained, or aborted, or expired
@@ -48,6 +48,8 @@ class Draining:
         self._asked = 0
         self._moved = 0
         self._leaving: set[Session] = set()
+        self.hand_over: Callable[[], object] = lambda: None
+        """Gives open negotiations to other gateways."""
         self.on_change: Callable[[bool], None] = lambda is_moving: None
         """Hears whether agents may come in."""
 
@@ -117,6 +119,7 @@ class Draining:
             session.close("stopping", "the gateway is drained", move_to=addresses)
             self._leaving.add(session)
             self._asked += 1
+        self.hand_over()
         if not self._sessions and not self._open_negotiations():
             drain.state = DrainState.DRAIN_STATE_DRAINED
             log.info("drained", moved=self._moved, seconds=round(now - self._began_at, 3))

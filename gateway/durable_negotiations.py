@@ -14,7 +14,7 @@ from gateway.durability import Durability, Tape
 from gateway.journal import Opening, Story
 from gateway.negotiations import Negotiations
 from policy.call import Call
-from policy.effects import Effect, Finish
+from policy.effects import Effect
 from policy.events import Event
 from policy.shard import Shard
 
@@ -60,25 +60,7 @@ class DurableNegotiations(Negotiations):
         initiator = self._members.join(opening.tenant, call.initiator, now)
         if shard is None or initiator is None:
             return False
-        table = shard.table
-        remember = self._members.duplicates.remember
-        key = f"{opening.tenant}|{call.initiator}|{call.msg_id}"
-        remember(key, call.negotiation_id, now)
-        table.open(call, opening.opened_at)
-        if not table.knows(call.negotiation_id):
+        if not self.take_up(shard, story, initiator, now):
             return False
-        self._count(call, opening.topics, initiator)
-        self._turns.opened(call)
-        for at, event in story.events:
-            effects = table.apply(call.negotiation_id, event, at) or []
-            state = table.state(call.negotiation_id)
-            if state is not None and call.negotiation_id in self._turns.deciding:
-                self._turns.relayed(state, event, effects)
-            if event.msg_id:
-                remember(f"{opening.tenant}|{event.sender}|{event.msg_id}", "", now)
-            if any(isinstance(effect, Finish) for effect in effects):
-                self._uncount(call.negotiation_id)
-                self._turns.forget(call.negotiation_id)
-                table.close_record(call.negotiation_id)
-        self.durability.journal.resume(story, table.state(call.negotiation_id))
+        self.durability.journal.resume(story, shard.table.state(call.negotiation_id))
         return True

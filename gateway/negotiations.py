@@ -8,7 +8,6 @@ negotiation.
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -17,8 +16,10 @@ import msgspec
 from gateway.causes import Cause, extended, nobody, redacted
 from gateway.clock import Clock, iso_text
 from gateway.codec import Teller
-from gateway.members import TAG_LENGTH, Member, Members, Recipient, Tenant
+from gateway.journal import Opening, Story
+from gateway.members import TAG_LENGTH, Members, Recipient, Tenant
 from gateway.metrics import Metrics
+from gateway.open_calls import OpenCalls
 from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
 from gateway.refusals import Fault, refusal_of
@@ -33,6 +34,8 @@ from policy.table import Table
 
 NOBODY: frozenset[str] = frozenset()
 RANDOM_BYTES = 8
+ADOPTED_MAX = 10_000
+"""Negotiations of other gateways; of more, those that are forgotten are looked for."""
 UNIQUE_LENGTH = 2 * RANDOM_BYTES + TAG_LENGTH
 """What follows the shard in an id: hexadecimal digits and the tenant's tag."""
 
@@ -68,11 +71,9 @@ class Negotiations:
         self._metrics = metrics
         self._recorder = recorder
         self._ttl = ttl_default
-        self._open_max_tenant = open_max_tenant
-        self._open_max_agent = open_max_agent
         self._turns = Turns(now)
-        self._called: dict[str, tuple[Recipient, frozenset[str]]] = {}
-        self._held: Counter[str] = Counter()
+        self._open_calls = OpenCalls(open_max_tenant, open_max_agent)
+        self.want_of_room = self._open_calls.want_of_room
         self._minted = 0
         self._members = members
         self.shards: list[Shard[Cause]] = [
@@ -87,11 +88,14 @@ class Negotiations:
             )
             for number in range(shards)
         ]
+        self._adopted: dict[str, Shard[Cause]] = {}
         self._shard_by_head = {f"{gateway_id}.{shard.number}.": shard for shard in self.shards}
+        self.moved: Callable[[str, Cause], bool] = lambda negotiation_id, cause: False
+        """Sends what caused a step of a negotiation that was handed over after it."""
         self.gate: Gate | None = None
         """Asked before each step is carried out, where awards are written before they are told."""
         router.on_undelivered = self._undelivered
-        router.is_open = self._called.__contains__
+        router.is_open = self._open_calls.__contains__
         self._retract = router.retract
 
     def __len__(self) -> int:
@@ -111,13 +115,70 @@ class Negotiations:
     def shard_of(self, negotiation_id: str, tenant: Tenant) -> Shard[Cause] | None:
         """Return the shard that owns an id, or None when it cannot be one of `tenant`'s."""
         if negotiation_id.endswith(tenant.tag):
-            return self._shard_by_head.get(negotiation_id[:-UNIQUE_LENGTH])
+            head = negotiation_id[:-UNIQUE_LENGTH]
+            return self._shard_by_head.get(head) or self._adopted.get(negotiation_id)
         return None
 
     def open(self, call: Call, cause: Cause) -> Shard[Cause] | None:
         """Post a call; returns the shard to wait for when its queue is full."""
         shard = self.shards[int(call.negotiation_id.rsplit(".", 2)[1])]
         return None if shard.post(call.opened_at, call.negotiation_id, call, cause) else shard
+
+    def take_up(self, shard: Shard[Cause], story: Story, initiator: Recipient, now: float) -> bool:
+        """Go on with a negotiation of an earlier life, or of another gateway; nobody is told.
+
+        False when it cannot be opened.
+        """
+        opening, table = story.opening, shard.table
+        call = opening.call
+        remember = self._members.duplicates.remember
+        remember(f"{opening.tenant}|{call.initiator}|{call.msg_id}", call.negotiation_id, now)
+        table.open(call, opening.opened_at)
+        if not table.knows(call.negotiation_id):
+            return False
+        self._open_calls.add(call, opening.topics, initiator)
+        self._turns.opened(call)
+        for at, event in story.events:
+            effects = table.apply(call.negotiation_id, event, at) or []
+            state = table.state(call.negotiation_id)
+            if state is not None and call.negotiation_id in self._turns.deciding:
+                self._turns.relayed(state, event, effects)
+            if event.msg_id:
+                remember(f"{opening.tenant}|{event.sender}|{event.msg_id}", "", now)
+            if any(isinstance(effect, Finish) for effect in effects):
+                self._open_calls.remove(call.negotiation_id)
+                self._turns.forget(call.negotiation_id)
+                table.close_record(call.negotiation_id)
+        return True
+
+    def adopt(self, story: Story, initiator: Recipient, now: float) -> bool:
+        """Decide a negotiation from now on that another gateway has opened."""
+        negotiation_id = story.opening.call.negotiation_id
+        shard = self.shards[hash(negotiation_id) % len(self.shards)]
+        if not self.take_up(shard, story, initiator, now):
+            return False
+        self._adopted[negotiation_id] = shard
+        if len(self._adopted) > ADOPTED_MAX:
+            self._adopted = {one: of for one, of in self._adopted.items() if of.table.knows(one)}
+        shard.wake()
+        return True
+
+    def give_up(self, negotiation_id: str, tenant: Tenant) -> Story | None:
+        """Decide an open negotiation no more; returns what its next owner goes on with.
+
+        None when it is not open here, or something of it is still being judged or written.
+        """
+        shard = self.shard_of(negotiation_id, tenant)
+        record = None if shard is None else shard.give_up(negotiation_id)
+        if record is None:
+            return None
+        _, direct = self._open_calls[negotiation_id]
+        self._open_calls.remove(negotiation_id)
+        self._turns.forget(negotiation_id)
+        self._adopted.pop(negotiation_id, None)
+        topics = tuple(None if agent in direct else "" for agent in record.call.eligible)
+        opening = Opening(tenant.name, record.call, record.opened_at, topics)
+        return Story(opening, list(record.events))
 
     def malformed(self, negotiation_id: str, cause: Cause) -> None:
         """Tell a negotiation that a party sent something that broke its schema."""
@@ -144,7 +205,7 @@ class Negotiations:
     def revoked(self, member: Recipient) -> None:
         """Take a member out of what it was called to directly and consents to no more."""
         now, tenant = self._now(), member.tenant
-        for negotiation_id, (initiator, direct) in list(self._called.items()):
+        for negotiation_id, (initiator, direct) in self._open_calls.items():
             if (
                 member.agent_id in direct
                 and initiator.tenant is tenant
@@ -156,20 +217,6 @@ class Negotiations:
 
     def _gone(self, shard: Shard[Cause], negotiation_id: str, member: Recipient) -> None:
         shard.post(self._now(), negotiation_id, AgentGone(member.agent_id), nobody(member))
-
-    def want_of_room(self, member: Member) -> Fault | None:
-        """Return why a member may not open another negotiation now, or None."""
-        held = self._held
-        if held[member.key] < self._open_max_agent and held[member.tenant.tag] < (
-            self._open_max_tenant
-        ):
-            return None
-        return Fault(
-            "OVERLOADED",
-            "the agent, or its tenant, has as many negotiations open as it may",
-            "wait until some of them have ended",
-            retry_after=1.0,
-        )
 
     def opened_again(self, negotiation_id: str, msg_id: str, tenant: Tenant) -> bytes | None:
         """Return the answer that a call got when it came first, if it is still remembered."""
@@ -209,6 +256,8 @@ class Negotiations:
     ) -> None:
         """Carry out what a protocol asked for."""
         if effects is None:
+            if cause is not None and self.moved(negotiation_id, cause):
+                return
             # What was malformed has been refused for that already.
             msg_id = "" if cause is None else cause.parcel.msg_id
             if cause is not None and msg_id and type(event) is not MalformedReceived:
@@ -259,7 +308,7 @@ class Negotiations:
             return
         self._metrics.calls += 1
         self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
-        self._count(call, cause.topics, cause.sender)
+        self._open_calls.add(call, cause.topics, cause.sender)
         members = cause.sender.tenant.everyone
         cause = extended(cause, self._turns.opened(call))
         until = call.closes_at if call.deadline is None else call.deadline
@@ -284,22 +333,6 @@ class Negotiations:
             return cause
         return extended(cause, self._turns.relayed(state, event, effects))
 
-    def _count(self, call: Call, topics: tuple[str | None, ...], initiator: Recipient) -> None:
-        """Remember who holds an open negotiation, and whom it called directly."""
-        direct = frozenset(
-            agent_id for agent_id, topic in zip(call.eligible, topics, strict=True) if topic is None
-        )
-        self._called[call.negotiation_id] = (initiator, direct)
-        self._held[initiator.key] += 1
-        self._held[initiator.tenant.tag] += 1
-
-    def _uncount(self, negotiation_id: str) -> None:
-        initiator, _ = self._called.pop(negotiation_id)  # each finishes once
-        for holder in (initiator.key, initiator.tenant.tag):
-            self._held[holder] -= 1
-            if not self._held[holder]:
-                del self._held[holder]
-
     def _relay(self, member: Recipient | None, parcel: Parcel, cause: Cause) -> None:
         if member is None:
             return  # it left; the engine hears of that as AgentGone
@@ -320,7 +353,7 @@ class Negotiations:
         self._router.answer_refused(member, refusal.SerializeToString())
 
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
-        self._uncount(negotiation_id)
+        self._open_calls.remove(negotiation_id)
         self._turns.forget(negotiation_id)
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])

@@ -92,6 +92,8 @@ class Peers:
         self._now = now
         self.durability: Durability | None = None
         self.send: Send = lambda gateway_id, message: False
+        self.on_foreign_act: Callable[[ForwardedAct, str], bool] = lambda act, negotiation_id: False
+        """Passes on an act in a negotiation that is not here any more; False when nobody has it."""
         self._due: dict[RemoteMember, None] = {}
         self._blocked: dict[RemoteMember, None] = {}
         self._reports: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
@@ -172,7 +174,6 @@ class Peers:
         owner: str,
         member: Recipient,
         parcel: Parcel,
-        received_at: float,
         *,
         sensitive: Sequence[str] = (),
         is_malformed: bool = False,
@@ -183,7 +184,6 @@ class Peers:
             tenant=member.tenant.name,
             agent_id=member.agent_id,
             envelope=parcel.envelope,
-            age=_duration(now - received_at),
             time_to_live=_duration(parcel.expires_at - now),
             sensitive=sensitive,
             is_malformed=is_malformed,
@@ -298,6 +298,9 @@ class Peers:
             self._negotiations.malformed(negotiation_id, Cause(member, parcel))
             return None
         shard = self._negotiations.shard_of(negotiation_id, tenant)
+        is_here = shard is not None and shard.table.knows(negotiation_id)
+        if not is_here and self.on_foreign_act(told, negotiation_id):
+            return None
         if shard is None:
             self._refuse(member, parcel, UNKNOWN_NEGOTIATION)
             return None
@@ -358,9 +361,7 @@ def _delivery(tenant: Tenant, parcel: Parcel, now: float) -> Delivery:
         negotiation_id=parcel.negotiation_id,
         time_to_live=_duration(parcel.expires_at - now),
         repeats=parcel.repeats,
-        receipt=parcel.receipt,
         is_call=parcel.is_call,
-        durable=parcel.durable,
     )
 
 

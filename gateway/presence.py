@@ -96,8 +96,13 @@ class Presence:
             self._drain_soon()
 
     def _forgotten(self, member: Member) -> None:
-        if self._announcer.remove(member.tenant.name, member.agent_id):
+        tenant, agent_id = member.tenant, member.agent_id
+        if self._announcer.remove(tenant.name, agent_id):
             self._drain_soon()
+        elsewhere = self._directory.entry(tenant.name, agent_id)
+        if elsewhere is not None and tenant.everyone.get(agent_id) in (None, member):
+            tenant.everyone.pop(agent_id, None)
+            self._put(elsewhere)  # a home that ranked behind this one, and still has it
 
     def announce_group(self, tenant: Tenant, group: MemberGroup) -> None:
         """Tell the others of a group that was put here."""
@@ -126,8 +131,9 @@ class Presence:
     def _tell(self, gateway_id: str, updates: Iterable[DirectoryUpdate]) -> None:
         for update in updates:
             if not self._peers.send(gateway_id, PeerMessage(directory=update).SerializeToString()):
-                # The digest will differ, and the other side asks for everything.
+                # The next number is missing there, and the other side asks for everything.
                 log.warning("a change of the directory found no room", gateway=gateway_id)
+                return
 
     def begun(self, gateway_id: str, region: str) -> None:
         """Tell a gateway that is new, or began anew, of everybody here."""
@@ -161,6 +167,8 @@ class Presence:
         """Know that a gateway is gone, and its agents with it, until they are somewhere else."""
         self._regions.pop(gateway_id, None)
         self._apply(self._directory.forget(gateway_id))
+        if self._announcer.has_due:  # what that gateway told of all is told from here now
+            self._drain_soon()
 
     def _hear(self, gateway_id: str, update: DirectoryUpdate) -> None:
         applied = self._directory.apply(gateway_id, update)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from llmx.v1 import envelope_pb2
@@ -93,8 +93,14 @@ class Play:
         token_of: Callable[[str], str] | None,
         initiator_decides: bool,
         server_cpu_seconds: Callable[[], float],
+        places: Sequence[str] = (),
+        ready: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        """Prepare the agents; `token_of` maps an agent's name to its token."""
+        """Prepare the agents; `token_of` maps an agent's name to its token.
+
+        Contractors connect to `places` in turn; all to the target, like Alice, if there are
+        none. `ready` is awaited when all streams are open, before the first call.
+        """
         if not 1 <= case.contractors <= CONTRACTORS_MAX:
             raise ValueError(f"contractors must be 1 to {CONTRACTORS_MAX}")
         if not 1 <= case.in_flight <= IN_FLIGHT_MAX:
@@ -103,6 +109,7 @@ class Play:
         self._token_of = token_of
         self._initiator_decides = initiator_decides
         self._server_cpu_seconds = server_cpu_seconds
+        self._ready = ready
         self._answers = case.contractors + (0 if initiator_decides else 1)
         self._topic = f"bench-{case.name}"
         self._begun = 0
@@ -117,7 +124,11 @@ class Play:
         names = [f"c{i:03d}-{case.name}" for i in range(case.contractors)]
         self._alice = WireAgent(target, address(alice), self._alice_takes)
         self._contractors = [
-            WireAgent(target, address(name), self._contractor_role(index, name, alice))
+            WireAgent(
+                places[index % len(places)] if places else target,
+                address(name),
+                self._contractor_role(index, name, alice),
+            )
             for index, name in enumerate(names)
         ]
         self._call_prefix = f"{case.name}-"
@@ -166,6 +177,8 @@ class Play:
         for agent in self._contractors:
             await agent.open([self._topic], ["propose"], self._token(agent))
         await self._alice.open([], [], self._token(self._alice))
+        if self._ready is not None:
+            await self._ready()
 
     def _token(self, agent: WireAgent) -> str | None:
         return self._token_of(agent.agent_id) if self._token_of else None

@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 
-from llmx.v1 import envelope_pb2, exchange_service_pb2
+from llmx.v1 import consent_pb2, envelope_pb2, exchange_service_pb2
 from llmx.wire.v1 import frame_pb2
 from loadtest.framing import bare_frame, batch_frame
 
@@ -67,7 +67,11 @@ class WireAgent:
         self._call: Any = None
 
     async def open(
-        self, topics: Sequence[str], capabilities: Sequence[str], token: str | None
+        self,
+        topics: Sequence[str],
+        capabilities: Sequence[str],
+        token: str | None,
+        consents: Sequence[consent_pb2.Consent] = (),
     ) -> None:
         """Open the stream and wait for the Welcome; raises StreamLost."""
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
@@ -77,6 +81,7 @@ class WireAgent:
             agent_id=self.agent_id,
             capabilities=capabilities,
             topics=topics,
+            consents=consents,
             user_agent="llmx-loadtest/0.1",
         )
         frame = frame_pb2.RequestFrame(hello=hello.SerializeToString())

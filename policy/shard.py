@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 from policy.call import Call
 from policy.effects import Effect
 from policy.events import DeadlinePassed, Event
-from policy.table import Table
+from policy.table import Record, Table
 
 Cause = TypeVar("Cause")
 """What the shell wants back with the effects, for example the message that caused them."""
@@ -129,6 +129,18 @@ class Shard(Generic[Cause]):
         state = self.table.state(negotiation_id)
         return negotiation_id in self._held and state is not None and received_at > state.due
 
+    def give_up(self, negotiation_id: str) -> Record | None:
+        """Own an open negotiation no more; returns what it was made of.
+
+        None when it is not open here, or something of it is still judged.
+        """
+        return None if negotiation_id in self._held else self.table.give_up(negotiation_id)
+
+    def wake(self) -> None:
+        """Look at the table again: it has changed from outside."""
+        self._idle = False
+        self._posted.set()
+
     async def room(self) -> None:
         """Wait until the queue is below its bound."""
         await self._room.wait()
@@ -137,7 +149,7 @@ class Shard(Generic[Cause]):
         """Serve until cancelled."""
         try:
             while True:
-                while not self.may_decide():
+                while not self.may_decide():  # noqa: ASYNC110 - a lease that ends has no event
                     await asyncio.sleep(FENCED_LOOK_SECONDS)
                 self.fire_timers(self._queue[0][0] if self._queue else self._now())
                 self._apply_slice()

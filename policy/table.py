@@ -182,6 +182,14 @@ class Table:
         diary = self._diaries.get(negotiation_id)
         return None if diary is None else _record(diary)
 
+    def give_up(self, negotiation_id: str) -> Record | None:
+        """Forget a negotiation that is not over and return what it was made of, or None."""
+        record = self.record(negotiation_id)
+        if record is None or negotiation_id in self._finished:
+            return None
+        self._forget(negotiation_id)
+        return record
+
     def close_record(self, negotiation_id: str) -> Record | None:
         """Return what a negotiation was made of, and note no more of it.
 

@@ -67,9 +67,9 @@ class Agent:
     ) -> None:
         """Describe an agent; `async with` or `llmx.run` connects it.
 
-        `gateway` is "host:port", default $LLMX_GATEWAY or 127.0.0.1:7600. `token` is a JWT,
-        or a function that returns a fresh one, default $LLMX_TOKEN. `topics` are names without
-        `topic://`.
+        `gateway` is "host:port", default $LLMX_GATEWAY or 127.0.0.1:7600; several with commas
+        are tried in their order when one is lost. `token` is a JWT, or a function that returns
+        a fresh one, default $LLMX_TOKEN. `topics` are names without `topic://`.
         `consents` are grants, or addresses of agents that may send to this one ("*": all).
         Timeouts are in seconds; `connect_timeout=None` waits for a gateway for ever.
         With `window_messages` the gateway brings at most so many messages before their handlers

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from llmx.channel import Tls, open_channel
 from llmx.errors import control_error
+from llmx.route import addresses_of
 from llmx.tokens import Tokens
 from llmx.v1 import control_service_pb2 as wire
 from llmx.v1.agent_pb2 import Agent, Group
@@ -34,8 +35,8 @@ class Control:
     def __init__(
         self, gateway: str, tokens: Tokens, tls: Tls = None, timeout: float = CALL_SECONDS
     ) -> None:
-        """Talk to `gateway`; a call takes at most `timeout` seconds."""
-        self._gateway = gateway
+        """Talk to `gateway`, the first of several; a call takes at most `timeout` seconds."""
+        self._gateway = addresses_of(gateway)[0]
         self._tokens = tokens
         self._tls = tls
         self._timeout = timeout

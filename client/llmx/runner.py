@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any, overload
 
 from llmx.agent import Agent
 from llmx.errors import SessionError
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_EXIT = 128
-"""A shell says of a program that a signal ended: 128 and the signal's number."""
+from llmx.signals import SIGNAL_EXIT, stopped_by_signals
 
 
 @overload
@@ -29,20 +24,20 @@ def run(*what: Agent | Coroutine[Any, Any, object]) -> None:
     """Run agents until somebody says stop, or a coroutine until it returns.
 
     `llmx.run(bob, carol)` connects them and serves until SIGINT or SIGTERM, then closes them and
-    returns.
+    returns. It waits for the gateway as long as it takes and comes back to it whenever it returns.
 
-    It waits for the gateway as long as it takes and comes back to it whenever it returns.
     `llmx.run(main())` is `asyncio.run` for programs that end well on Ctrl-C and SIGTERM: what
     `async with` holds is left as at its end, and the exit code is 130 or 143, without a traceback.
+
     When a session is over for good (a token that is not taken, a newer session of the same
-    agent), says so on stderr and raises SystemExit(1). A second signal ends at once.
+    agent), both say so on stderr and raise SystemExit(1). A second signal ends at once.
     """
     agents = tuple(one for one in what if isinstance(one, Agent))
     mains = [one for one in what if not isinstance(one, Agent)]
     assert len(mains) + bool(agents) <= 1, "run takes agents or one coroutine"
     try:
         trouble = asyncio.run(_until_told(mains[0]) if mains else _serve(agents))
-    except KeyboardInterrupt:  # the second signal, or one before the loop ran
+    except KeyboardInterrupt:  # before the loop ran, or on Windows
         return
     if trouble:
         print("\n".join(trouble), file=sys.stderr)  # noqa: T201 - a program's last words
@@ -50,45 +45,26 @@ def run(*what: Agent | Coroutine[Any, Any, object]) -> None:
 
 
 async def _until_told(main: Coroutine[Any, Any, object]) -> list[str]:
-    """Run a coroutine; the first signal cancels it, a second one ends the process."""
-    loop, told = asyncio.get_running_loop(), list[int]()
+    """Run a coroutine, which the first signal cancels."""
     task = asyncio.current_task()
     assert task is not None, "a coroutine of asyncio.run has a task"
-
-    def on_signal(number: int) -> None:
-        told.append(number)
-        for each in SIGNALS:
-            loop.remove_signal_handler(each)
-        task.cancel()
-
-    for number in SIGNALS:
-        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
-            loop.add_signal_handler(number, on_signal, number)
-    try:
-        await main
-    except asyncio.CancelledError:
-        if not told:
-            raise
-        raise SystemExit(SIGNAL_EXIT + told[0]) from None
-    except SessionError as error:
-        return [f"llmx: {error}"]
+    with stopped_by_signals(task.cancel) as told:
+        try:
+            await main
+        except asyncio.CancelledError:
+            if not told:
+                raise
+            raise SystemExit(SIGNAL_EXIT + told[0]) from None
+        except SessionError as error:
+            return [f"llmx: {error}"]
     return []
 
 
 async def _serve(agents: tuple[Agent, ...]) -> list[str]:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        stop.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-
-    for number in SIGNALS:
-        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it
-            loop.add_signal_handler(number, on_signal)
-    async with asyncio.TaskGroup() as tasks:
-        lives = [tasks.create_task(_live(agent, stop)) for agent in agents]
+    with stopped_by_signals(stop.set):
+        async with asyncio.TaskGroup() as tasks:
+            lives = [tasks.create_task(_live(agent, stop)) for agent in agents]
     return [trouble for life in lives if (trouble := life.result())]
 
 

@@ -2,6 +2,7 @@
 
     EtcdClient      read, write, transactions, leases, observing a prefix through every outage
     Registration    a key that lives as long as this process, with the epoch to fence by
+    GroupCommit     transactions that many ask for at once, in few requests
 
 What is said is in `federation.etcd.v1`, generated from proto/federation/etcd/v1: etcd's field
 numbers under names of our own, because other clients of etcd in the same process claim its names.
@@ -21,6 +22,7 @@ from federation.etcd.errors import (
     EtcdUnavailable,
     EtcdUncertain,
 )
+from federation.etcd.group_commit import GroupCommit
 from federation.etcd.history import Change, Changes, Snapshot
 from federation.etcd.registration import Registration
 from federation.etcd.transactions import (
@@ -65,6 +67,7 @@ __all__ = [
     "EtcdUncertain",
     "Found",
     "Get",
+    "GroupCommit",
     "KeyValue",
     "Lease",
     "Operation",

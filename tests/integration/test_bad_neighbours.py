@@ -59,6 +59,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         limits__reconnect_grace_seconds=0.3,
         limits__sessions_max=SESSIONS_MAX,
         limits__negotiations_open_max=NEGOTIATIONS_MAX,
+        mailbox__bytes_per_agent_max=2 * MIB,
     ) as gateway:
         yield gateway
 
@@ -211,7 +212,7 @@ async def test_who_wrote_to_an_agent_that_never_came_back_hears_of_it(crowd: Cro
     alice = await crowd.open("alice")
     bob = await crowd.open("bob", consents=[Consent(grantee="*")])
     bob.acknowledges = False
-    seen = await alice.say("hi", bob.address, ttl=2)
+    seen = await alice.say("hi", bob.address, ttl=1)
     await bob.arrival(seen)
     await bob.close()
     failure = await alice.message(Act.ACT_FAILURE)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
@@ -134,21 +135,20 @@ def test_a_command_that_is_not_right_starts_nothing(gateway: Gateway, words: lis
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["call", "examples/gpu-call.json", "--to", "topic://gpu"],
-        ["agent", "--file", "examples/bob.json"],
-        ["agents", "list"],
-    ],
-)
-def test_a_gateway_that_is_away_is_one_line_that_says_what_to_do(
-    gateway: Gateway, words: list[str]
-):
-    done = typed(gateway, *words, "--gateway", "127.0.0.1:1")
-    assert done.returncode == 1
-    assert "start one with: llmx gateway" in done.stderr
-    assert done.stderr.count("\n") == 1 and done.stdout == ""
+def test_a_gateway_that_is_away_is_one_line_that_says_what_to_do(gateway: Gateway):
+    """Typed at once, because each of them waits some seconds for it."""
+    commands = (
+        ("call", "examples/gpu-call.json", "--to", "topic://gpu"),
+        ("agent", "--file", "examples/bob.json"),
+        ("agents", "list"),
+    )
+    with ThreadPoolExecutor() as people:
+        away = ("--gateway", "127.0.0.1:1")
+        ended = list(people.map(lambda words: typed(gateway, *words, *away), commands))
+    for words, done in zip(commands, ended, strict=True):
+        assert done.returncode == 1, words
+        assert "start one with: llmx gateway" in done.stderr, words
+        assert done.stderr.count("\n") == 1 and done.stdout == "", words
 
 
 def test_ctrl_c_cancels_a_call_that_is_open(gateway: Gateway):

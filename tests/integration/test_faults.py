@@ -92,17 +92,14 @@ async def test_a_disk_is_filled_only_when_it_is_a_small_one_of_its_own(tmp_path:
     assert not (folder / "more").exists()
 
 
-@pytest.mark.parametrize("how", list(Cut))
-async def test_every_line_fault_hurts_the_line_and_not_the_gateway(
-    tmp_path: Path, how: Cut
-) -> None:
+async def test_every_line_fault_hurts_the_line_and_not_the_gateway(tmp_path: Path) -> None:
     async with (
         MortalGateway(tmp_path / "gateway") as gateway,
         FaultProxy(gateway.life.port) as proxy,
     ):
         faults: list[LineFault] = [
-            LinesCut([proxy], how, Way.UP, within_frame=False),
-            LinesCut([proxy], how, Way.DOWN, within_frame=True),
+            *(LinesCut([proxy], how, Way.UP, within_frame=False) for how in Cut),
+            *(LinesCut([proxy], how, Way.DOWN, within_frame=True) for how in Cut),
             LinesRefused([proxy]),
             FoulWeather([proxy], Weather(cut_share=1.0)),
         ]

@@ -14,9 +14,9 @@ from typing import Any
 from federation.regional_topics import RegionalTopics
 from gateway.handover import Arrival, Handover
 from gateway.headers import Sender
+from gateway.inheritance import Inheritance
 from gateway.link import Link
 from gateway.members import Member
-from gateway.ownership import Ownership
 from gateway.peers import Peers
 from gateway.presence import Presence
 from gateway.remote_members import RemoteMember
@@ -59,8 +59,15 @@ class FederatedParts(Parts):
             lambda: self.now,
             cluster.soon.append,
         )
-        self.ownership = Ownership(gateway_id, self.peers, lambda owner: owner in cluster.gateways)
-        self.admission.elsewhere = self.ownership.send
+        self.inheritance = Inheritance(
+            gateway_id,
+            self.members,
+            self.peers,
+            self.negotiations,
+            lambda: cluster.gateways.keys() - {gateway_id},
+            lambda: self.now,
+        )
+        self.admission.elsewhere = self.inheritance.send
 
     def arrive(self, name: str, *topics: str, capabilities: Sequence[str] = ()) -> Member:
         """Let an agent connect, with its topics, and tell the cluster."""
@@ -136,12 +143,18 @@ class ClusterParts:
                 what, self.soon[:] = list(self.soon), []
                 for one in what:
                     one()
-            for (sender, receiver), way in list(self._ways.items()):
-                while way and (sender, receiver) not in self.cut and receiver in self.gateways:
-                    is_busy = True
-                    waiting = self.gateways[receiver].peers.hear(sender, [way.popleft()])
-                    if waiting is not None:
-                        _finished(waiting)
+            for sender, receiver in list(self._ways):
+                is_busy |= self.carry(sender, receiver)
+
+    def carry(self, sender: str, receiver: str) -> bool:
+        """Let what a gateway has told another arrive there; tells whether there was anything."""
+        way, has_carried = self._ways[sender, receiver], False
+        while way and (sender, receiver) not in self.cut and receiver in self.gateways:
+            has_carried = True
+            waiting = self.gateways[receiver].peers.hear(sender, [way.popleft()])
+            if waiting is not None:
+                _finished(waiting)
+        return has_carried
 
     def kill(self, gateway_id: str) -> None:
         """End a gateway at once; the others are told."""

@@ -12,6 +12,7 @@ is registered. A write that was acknowledged and never told is a missed one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -137,6 +138,7 @@ class Witness:
         missed = acknowledged.keys() - self.told.keys()
         assert not missed, f"it was never told of {missed}"
         assert acknowledged.items() <= there.items(), "etcd itself has lost or moved some"
+        logging.getLogger(__name__).info("%s", self)
 
     @property
     def is_sure(self) -> bool:
@@ -148,7 +150,7 @@ class Witness:
         missed = len(self.acknowledged.keys() - self.told.keys())
         return (
             f"<Witness: {len(self.acknowledged)} acknowledged, {missed} missed, "
-            f"{len(self.snapshots)} snapshots, epochs {self.epochs}, "
+            f"{len(self.snapshots)} snapshots {[one.reason for one in self.snapshots[1:]]}, epochs {self.epochs}, "
             f"longest gap {self.gap_seconds:.2f} s, {self.registration}, {self.observer}>"
         )
 

@@ -137,6 +137,11 @@ class PeerSide:
         for text in texts:
             assert self.peering.send(gateway_id, text.encode()), text
 
+    def is_confirmed(self, gateway_id: str) -> bool:
+        """Tell whether everything that was sent to a gateway is confirmed."""
+        link = self.link(gateway_id)
+        return not link.queued and not link.unconfirmed
+
     def heard(self, gateway_id: str) -> list[str]:
         return [message.decode() for message in self.diary.heard.get(gateway_id, [])]
 
@@ -151,7 +156,7 @@ def side(
 
 @asynccontextmanager
 async def living(*sides: PeerSide, are_strangers: bool = False) -> AsyncIterator[asyncio.TaskGroup]:
-    """Let them live until the block ends; they know all of each other, unless they are strangers."""
+    """Let them live until the block ends; they know each other unless they are strangers."""
     async with asyncio.TaskGroup() as tasks:
         try:
             for one in sides:

@@ -89,7 +89,7 @@ class PeerMessage(_message.Message):
     def __init__(self, delivery: _Optional[_Union[Delivery, _Mapping]] = ..., report: _Optional[_Union[DeliveryReport, _Mapping]] = ..., act: _Optional[_Union[ForwardedAct, _Mapping]] = ..., answer: _Optional[_Union[AgentAnswer, _Mapping]] = ..., directory: _Optional[_Union[DirectoryUpdate, _Mapping]] = ..., summons: _Optional[_Union[AgentSummons, _Mapping]] = ..., handover: _Optional[_Union[AgentHandover, _Mapping]] = ..., negotiation: _Optional[_Union[NegotiationHandover, _Mapping]] = ...) -> None: ...
 
 class Delivery(_message.Message):
-    __slots__ = ("tenant", "envelope", "msg_id", "sender", "negotiation_id", "time_to_live", "repeats", "receipt", "is_call", "durable", "recipients")
+    __slots__ = ("tenant", "envelope", "msg_id", "sender", "negotiation_id", "time_to_live", "repeats", "is_call", "recipients")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
@@ -97,9 +97,7 @@ class Delivery(_message.Message):
     NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
     TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
-    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     IS_CALL_FIELD_NUMBER: _ClassVar[int]
-    DURABLE_FIELD_NUMBER: _ClassVar[int]
     RECIPIENTS_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     envelope: bytes
@@ -108,11 +106,9 @@ class Delivery(_message.Message):
     negotiation_id: str
     time_to_live: _duration_pb2.Duration
     repeats: bool
-    receipt: bool
     is_call: bool
-    durable: bool
     recipients: _containers.RepeatedCompositeFieldContainer[DeliveryRecipient]
-    def __init__(self, tenant: _Optional[str] = ..., envelope: _Optional[bytes] = ..., msg_id: _Optional[str] = ..., sender: _Optional[str] = ..., negotiation_id: _Optional[str] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., repeats: _Optional[bool] = ..., receipt: _Optional[bool] = ..., is_call: _Optional[bool] = ..., durable: _Optional[bool] = ..., recipients: _Optional[_Iterable[_Union[DeliveryRecipient, _Mapping]]] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., envelope: _Optional[bytes] = ..., msg_id: _Optional[str] = ..., sender: _Optional[str] = ..., negotiation_id: _Optional[str] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., repeats: _Optional[bool] = ..., is_call: _Optional[bool] = ..., recipients: _Optional[_Iterable[_Union[DeliveryRecipient, _Mapping]]] = ...) -> None: ...
 
 class DeliveryRecipient(_message.Message):
     __slots__ = ("agent_id", "topic", "needs_consent")
@@ -137,22 +133,20 @@ class DeliveryReport(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., msg_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ForwardedAct(_message.Message):
-    __slots__ = ("tenant", "agent_id", "envelope", "age", "time_to_live", "sensitive", "is_malformed")
+    __slots__ = ("tenant", "agent_id", "envelope", "time_to_live", "sensitive", "is_malformed")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
-    AGE_FIELD_NUMBER: _ClassVar[int]
     TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
     SENSITIVE_FIELD_NUMBER: _ClassVar[int]
     IS_MALFORMED_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     agent_id: str
     envelope: bytes
-    age: _duration_pb2.Duration
     time_to_live: _duration_pb2.Duration
     sensitive: _containers.RepeatedScalarFieldContainer[str]
     is_malformed: bool
-    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., envelope: _Optional[bytes] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sensitive: _Optional[_Iterable[str]] = ..., is_malformed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., envelope: _Optional[bytes] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sensitive: _Optional[_Iterable[str]] = ..., is_malformed: _Optional[bool] = ...) -> None: ...
 
 class AgentAnswer(_message.Message):
     __slots__ = ("tenant", "agent_id", "refusal", "opened", "receipt")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import select
 from pathlib import Path
 
 import pytest
@@ -47,15 +45,23 @@ def test_an_etcd_is_started_and_does_not_outlive_the_cluster(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_an_etcd_that_cannot_start_is_told_with_its_last_words(tmp_path: Path):
-    (tmp_path / "etcd").write_text("in the way")
+@pytest.mark.parametrize(
+    ("in_the_way", "said"), [("etcd", "cannot hold etcd's data"), ("etcd/member", "does not serve")]
+)
+def test_an_etcd_that_cannot_start_is_told_with_its_last_words(
+    tmp_path: Path, in_the_way: str, said: str
+):
+    (tmp_path / in_the_way).parent.mkdir(exist_ok=True)
+    (tmp_path / in_the_way).write_text("in the way")
 
     async def start() -> None:
-        async with asyncio.timeout(30), family(tmp_path) as members:
+        async with asyncio.timeout(30), family(tmp_path / "logs") as members:
             await LocalCluster(members, tmp_path, keeps=True).start_etcd()
 
-    with pytest.raises((CommandError, FileExistsError)):
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(CommandError, match=said) as caught:
         asyncio.run(start())
+    assert caught.value.code == FAILED
 
 
 def test_an_etcd_that_runs_already_must_answer(tmp_path: Path):
@@ -68,6 +74,3 @@ def test_an_etcd_that_runs_already_must_answer(tmp_path: Path):
     with pytest.raises(CommandError, match="leave --etcd out") as caught:
         asyncio.run(use())
     assert caught.value.code == FAILED
-
-
-assert select and os, "used by the tests of processes"

@@ -91,7 +91,7 @@ def test_the_next_gateway_goes_on_where_it_stood(tmp_path: Path, offers: int) ->
         async with kept(tmp_path / "s.db") as parts:
             alice, bob, carol = await mail(parts, "alice", "bob", "carol")
             assert len(parts.negotiations) == 1
-            assert parts.negotiations._held[alice.key] == (offers < 2)
+            assert parts.negotiations._open_calls._counts[alice.key] == (offers < 2)
             if offers < 1:
                 await parts.send(bob, offer("bob", id_, 7))
             if offers < 2:
@@ -106,7 +106,7 @@ def test_the_next_gateway_goes_on_where_it_stood(tmp_path: Path, offers: int) ->
             assert opened(alice) == id_
             await parts.send(carol, offer("carol", id_, 5))
             assert stream_of(carol).codes() == ["DUPLICATE"]
-            assert not parts.negotiations._held
+            assert not parts.negotiations._open_calls._counts
 
     after_id = asyncio.run(before())
     asyncio.run(after(after_id))

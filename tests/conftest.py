@@ -1,0 +1,36 @@
+"""Runs the tests that are coroutines, each in a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+import pytest
+
+TEST_SECONDS_MAX = 30.0
+"""What has not ended then hangs."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine.
+
+    A fixture cannot wait for anything. What it gives that has to be entered and left with
+    `async with` is entered and left here, in the loop of the test.
+    """
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+
+    async def bounded() -> None:
+        async with AsyncExitStack() as stack:
+            for given in pyfuncitem.funcargs.values():
+                if isinstance(given, AbstractAsyncContextManager):
+                    await stack.enter_async_context(given)
+            async with asyncio.timeout(TEST_SECONDS_MAX):
+                await pyfuncitem.obj(**arguments)
+
+    asyncio.run(bounded())
+    return True

@@ -1,0 +1,122 @@
+"""Negotiations that change their owner while they go on."""
+
+from __future__ import annotations
+
+import orjson
+
+from gateway.headers import Sender
+from llmx.v1.envelope_pb2 import Act, Envelope
+from tests.support.cluster_parts import ClusterParts
+from tests.support.gateway_parts import envelope, received, stream_of
+
+
+class Market:
+    """A call of alice's at a, which bob at b and carol at c hear."""
+
+    def __init__(self) -> None:
+        self.cluster = ClusterParts("a", "b", "c")
+        self.alice = self.cluster["a"].arrive("alice")
+        self.bob = self.cluster["b"].arrive("bob", "gpu")
+        self.carol = self.cluster["c"].arrive("carol", "gpu")
+        self.cluster.run()
+        body = {"act": "cfp", "task": "four GPUs", "reply_within": 5, "policy": "high"}
+        call = envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="call", body=body)
+        self.cluster.admit("a", self.alice, call)
+        (self.heard,) = received(self.bob)
+        received(self.carol)
+
+    def offer(self, name: str, value: float) -> Envelope:
+        return envelope(
+            name,
+            Act.ACT_OFFER,
+            msg_id=f"offer-{name}",
+            body={"act": "offer", "value": value},
+            negotiation_id=self.heard.negotiation_id,
+            in_reply_to="call",
+        )
+
+    @property
+    def owners(self) -> list[str]:
+        """Return the gateways that decide the negotiation."""
+        return [
+            name
+            for name, gateway in self.cluster.gateways.items()
+            if gateway.negotiations.is_known(self.heard.negotiation_id)
+        ]
+
+
+def winners(heard: list[Envelope]) -> list[str]:
+    (told,) = [one for one in heard if one.act == Act.ACT_INFORM]
+    return [winner["agent"] for winner in orjson.loads(told.payload)["outcome"]["winners"]]
+
+
+def test_an_heir_goes_on_where_the_owner_stopped() -> None:
+    market = Market()
+    cluster = market.cluster
+    cluster.admit("b", market.bob, market.offer("bob", 40))
+    assert cluster["a"].inheritance.hand_over() == 1
+    cluster.run()
+    (heir,) = market.owners
+    assert heir != "a"
+    cluster.admit("c", market.carol, market.offer("carol", 30))
+    assert winners(received(market.alice)) == ["agent://carol"]
+    assert [one.act for one in received(market.bob)] == [Act.ACT_REJECT]
+    assert [one.act for one in received(market.carol)] == [Act.ACT_ACCEPT]
+    assert not cluster["a"].inheritance.hand_over()
+
+
+def test_what_is_sent_to_the_old_owner_reaches_the_heir() -> None:
+    """Before the notice has come, and when the old owner is gone."""
+    market = Market()
+    cluster = market.cluster
+    cluster.cut.update({("b", "c"), ("c", "b")})  # neither hears what the other inherits
+    cluster["a"].inheritance.hand_over()
+    cluster.run()
+    cluster.admit("b", market.bob, market.offer("bob", 40))
+    cluster.admit("c", market.carol, market.offer("carol", 30))
+    assert stream_of(market.bob).codes() == stream_of(market.carol).codes() == []
+    cluster.cut.clear()
+    cluster.run()
+    assert winners(received(market.alice)) == ["agent://carol"]
+
+
+def test_the_heir_decides_when_the_old_owner_is_gone() -> None:
+    market = Market()
+    cluster = market.cluster
+    cluster["a"].inheritance.hand_over()
+    cluster.run()
+    cluster.kill("a")
+    alice = cluster["b"].arrive_again("alice")
+    cluster.run()
+    cluster.admit("b", market.bob, market.offer("bob", 40))
+    cluster.admit("c", market.carol, market.offer("carol", 30))
+    assert winners(received(alice)) == ["agent://carol"]
+
+
+def test_a_deadline_passes_at_the_heir() -> None:
+    market = Market()
+    market.cluster["a"].inheritance.hand_over()
+    market.cluster.run()
+    market.cluster.advance(6.0)
+    assert winners(received(market.alice, market.cluster["a"].now)) == []
+
+
+def test_what_waited_in_the_old_owners_queue_goes_on_to_the_heir() -> None:
+    market = Market()
+    cluster = market.cluster
+    raw = market.offer("bob", 40).SerializeToString()
+    assert cluster["b"].admission.admit(Sender(market.bob), raw) is None
+    cluster.carry("b", "a")
+    assert sum(shard.queued for shard in cluster["a"].negotiations.shards) == 1
+    cluster["a"].inheritance.hand_over()
+    cluster.run()
+    cluster.admit("c", market.carol, market.offer("carol", 50))
+    assert winners(received(market.alice)) == ["agent://bob"]
+
+
+def test_nobody_inherits_where_nobody_else_lives() -> None:
+    market = Market()
+    market.cluster.kill("b")
+    market.cluster.kill("c")
+    assert market.cluster["a"].inheritance.hand_over() == 0
+    assert market.owners == ["a"]
