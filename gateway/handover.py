@@ -175,13 +175,18 @@ class Handover:
             handed.opened.extend(link.pending.opened)
             handed.receipts.extend(link.pending.receipts)
         self._peers.send(gateway_id, PeerMessage(handover=handed).SerializeToString())
-        self.on_gone(self.let_go(member, gateway_id, told.generation))
+        self.on_gone(self.let_go(member, gateway_id, told.generation, "replaced"))
 
-    def let_go(self, member: Member, home: str, generation: int) -> RemoteMember:
-        """Know that a member of ours has another home now."""
+    def let_go(
+        self, member: Member, home: str, generation: int, reason: str = "stopping"
+    ) -> RemoteMember:
+        """Know that a member of ours has another home now; its stream ends with `reason`.
+
+        One that still lives here connects again, and that decides where it is.
+        """
         stream = member.stream
         if stream is not None:
-            stream.close("replaced", f"the agent has gone on at gateway {home}")
+            stream.close(reason, f"the agent has gone on at gateway {home}")
             member.stream = None
         tenant = member.tenant
         remote = RemoteMember(tenant, member.agent_id, home, self._peers)

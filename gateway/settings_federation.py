@@ -13,6 +13,8 @@ from gateway.settings_groups import MIB, Bytes, Count, Group, Seconds, Word
 PEER: Final = re.compile(
     r"(?P<gateway>[A-Za-z0-9][A-Za-z0-9-]{0,62})(?:@(?P<region>[A-Za-z0-9-]{1,63}))?=(?P<address>\S+)"
 )
+Several = Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^\S+$")]
+"""One or more of something, with commas."""
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 
 
@@ -25,7 +27,7 @@ class FederationSettings(Group):
     region: Annotated[str, Field(pattern=NAME)] = Field(
         default="local", description="Region of this gateway"
     )
-    etcd: Word | None = Field(
+    etcd: Several | None = Field(
         default=None,
         description="Where etcd listens: `host:port`, several with commas. Gateways that share it "
         "and `cluster` find each other",
@@ -44,7 +46,7 @@ class FederationSettings(Group):
     lease_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(
         default=5, description="Seconds after which a gateway that died counts as gone"
     )
-    peers: Word | None = Field(
+    peers: Several | None = Field(
         default=None,
         description="The other gateways where there is no etcd: `id@region=host:port`, several "
         "with commas",
@@ -85,7 +87,7 @@ class FederationSettings(Group):
         description="Seconds that two gateways cannot reach each other before others carry what "
         "they have to say",
     )
-    regional_topics: Word | None = Field(
+    regional_topics: Several | None = Field(
         default=None,
         description="Topics that only agents of the same region hear: names, or prefixes as in "
         "`local/*`, with commas",
