@@ -116,6 +116,7 @@ class Cluster:
             self.gateway_id, parts.members, self.peers, parts.negotiations, self._living, now
         )
         self.inheritance.stays = self._stays
+        self.handover.reaches = self._reaches
         self._schemas: deque[SchemaAt] = deque(maxlen=SCHEMAS_MAX)
         self._schema_came = asyncio.Event()
         self.presence.on_schema = self._hear_schema
@@ -144,6 +145,9 @@ class Cluster:
     def members(self) -> Mapping[str, MemberInfo]:
         """Return the others, by id."""
         return {} if self._discovery is None else self._discovery.members
+
+    def _reaches(self, gateway_id: str) -> bool:
+        return any(link.gateway_id == gateway_id and link.state != "down" for link in self.links())
 
     def _stays(self, negotiation_id: str) -> bool:
         durability = self._parts.durability

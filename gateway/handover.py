@@ -59,6 +59,8 @@ class Handover:
         self._absences = absences
         self._mailbox = mailbox
         self._now = now
+        self.reaches: Callable[[str], bool] = lambda gateway_id: True
+        """Tells whether a gateway may answer: one without a link is not waited for."""
         self.on_gone: Callable[[RemoteMember], None] = lambda member: None
         """Hears of an agent that was handed over, and is nowhere until its new home tells of it."""
         self.patience = SUMMONS_SECONDS_MAX
@@ -77,7 +79,7 @@ class Handover:
         if remote is None:
             return None
         handed = None
-        if remote.lost_at is None:
+        if remote.lost_at is None and self.reaches(remote.home):
             handed = await self._summon(remote, resume_token, received)
         remote = self._remote(tenant_name, agent_id)
         if remote is None:

@@ -123,6 +123,18 @@ def test_a_silent_home_is_not_waited_for() -> None:
     assert stream.closed and cluster["a"].remote("bob").home == "b"
 
 
+def test_a_home_without_a_link_is_not_asked() -> None:
+    """The agent would wait for the patience of its new home."""
+    cluster = ClusterParts("a", "b")
+    cluster["a"].arrive("bob")
+    cluster.run()
+    handover = cluster["b"].handover
+    handover.reaches = lambda gateway_id: gateway_id != "a"
+    handover.patience = 60.0
+    arrival = asyncio.run(handover.fetch("acme", "agent://bob", "token", 0))
+    assert arrival is not None and arrival.link is None
+
+
 def test_an_agent_keeps_moving_without_leaving_anything_behind() -> None:
     cluster = ClusterParts("a", "b", "c")
     cluster["a"].arrive("bob", "gpu")
