@@ -44,6 +44,9 @@ def gateway(
         str | None, typer.Option(help="Prometheus port; 0 takes a free one, none is off.")
     ] = None,
     gateway_id: Annotated[str | None, typer.Option("--id", help="Name of the gateway.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="How many share the port and the work; 1 by default.")
+    ] = None,
     mailbox_file: Annotated[
         Path | None, typer.Option(help="SQLite file for what waits and what is durable.")
     ] = None,
@@ -69,6 +72,7 @@ def gateway(
         "server.port": port,
         "server.metrics_port": metrics_port,
         "server.gateway_id": gateway_id,
+        "server.processes": processes,
         "mailbox.file": mailbox_file,
         "log.level": log_level,
     }

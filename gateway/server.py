@@ -28,6 +28,8 @@ def built_server(
     control: ControlService,
     sessions_max: int,
     admin: AdminService | None = None,
+    *,
+    shares_port: bool = False,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
         options=[
@@ -37,7 +39,8 @@ def built_server(
             # Otherwise grpc refuses, without a word, some of a crowd of a thousand that comes back.
             ("grpc.server.max_pending_requests", 4 * sessions_max),
             ("grpc.server.max_pending_requests_hard_limit", 8 * sessions_max),
-            ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake; say so
+            # A second gateway on the port is a mistake, unless it is to share it; say so.
+            ("grpc.so_reuseport", int(shares_port)),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
@@ -67,15 +70,26 @@ def built_server(
 
 
 def listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    """Bind as the settings say; returns the port. Raises OSError when it is taken."""
+    """Bind as the settings say; returns the port that is not shared.
+
+    Raises OSError when it is taken.
+    """
     host, port = settings.host, settings.port
-    if port:  # grpc would tell of it in lines of its own, and not why
+    # Of a port that is taken grpc would tell in lines of its own, and not why. Whoever starts
+    # processes that share one has looked, and holds the ports of all.
+    if port and settings.shared_port is None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host.strip("[]"), port), family=family):
             pass
-    address = f"{host}:{port}"
     if settings.unix is not None:
         server.add_insecure_port(f"unix:{settings.unix}")
+    if settings.shared_port is not None:
+        _add_port(server, settings, settings.shared_port)
+    return _add_port(server, settings, port)
+
+
+def _add_port(server: grpc.aio.Server, settings: ServerSettings, port: int) -> int:
+    address = f"{settings.host}:{port}"
     if settings.tls_certificate is None or settings.tls_key is None:
         return server.add_insecure_port(address)
     pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())

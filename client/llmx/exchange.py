@@ -29,6 +29,7 @@ Call = grpc.aio.StreamStreamCall[ExchangeRequest, ExchangeResponse]
 
 RENEWAL_PAUSE = 1.0  # seconds between tries when a renewal failed
 WELCOME_SECONDS_MAX = 30.0  # a gateway that many agents come back to may need its time
+ELSEWHERE_SECONDS_MAX = 4.0  # the same where there are others, who may be quicker
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,11 @@ class Exchange:
         self._tokens = tokens
         self._wake = wake
 
-    async def run(self, address: str, tls: Tls) -> Ending:
-        """Open the stream and serve it until it ends. Never raises what a peer did."""
+    async def run(self, address: str, tls: Tls, *, has_others: bool = False) -> Ending:
+        """Open the stream and serve it until it ends. Never raises what a peer did.
+
+        A gateway is waited for less long when there are others to try.
+        """
         try:
             token = await self._tokens.fetch()
         except Exception as error:  # the author's own function
@@ -68,7 +72,8 @@ class Exchange:
             call: Call = ExchangeServiceStub(channel).Exchange(metadata=metadata)
             lost: StreamLost | None = None
             try:
-                frame = await self._greet(call)
+                patience = ELSEWHERE_SECONDS_MAX if has_others else WELCOME_SECONDS_MAX
+                frame = await self._greet(call, patience)
                 if isinstance(frame, ExchangeResponse) and frame.HasField("welcome"):
                     self._talk.begin(frame)
                     await self._live(call)
@@ -95,10 +100,10 @@ class Exchange:
             goodbye.reconnect_after.ToNanoseconds() / 1e9 if goodbye and hint else None,
         )
 
-    async def _greet(self, call: Call) -> object:
+    async def _greet(self, call: Call, patience: float) -> object:
         """Say Hello and return the answer."""
         try:
-            async with asyncio.timeout(WELCOME_SECONDS_MAX):
+            async with asyncio.timeout(patience):
                 # A Hello written to a call that was refused meanwhile would end as INTERNAL,
                 # and hide why it was refused.
                 await call.initial_metadata()
@@ -106,7 +111,7 @@ class Exchange:
                     await call.write(self._talk.hello())
                 return await call.read()
         except TimeoutError:
-            raise StreamLost("silent", f"no Welcome within {WELCOME_SECONDS_MAX:g} s") from None
+            raise StreamLost("silent", f"no Welcome within {patience:g} s") from None
 
     async def _live(self, call: Call) -> None:
         lost: Sequence[BaseException] = ()

@@ -39,6 +39,11 @@ class Route:
         """Return where to connect now."""
         return self._circle[self._at]
 
+    @property
+    def has_others(self) -> bool:
+        """Is there another address to try?"""
+        return len(self._circle) > 1
+
     def move(self, addresses: Iterable[str]) -> None:
         """Try these first, in their order, and then the configured ones; none change nothing."""
         named = list(dict.fromkeys(address for address in addresses if address))[:ADDRESSES_MAX]

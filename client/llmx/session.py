@@ -244,7 +244,9 @@ class Session:
             while not self._closing.is_set():
                 self._stream = Stream()
                 exchange = Exchange(self._stream, self._talk, self._tokens, self._wake)
-                ending = await exchange.run(address := self.address, self._tls)
+                ending = await exchange.run(
+                    address := self.address, self._tls, has_others=self._route.has_others
+                )
                 self._connected.clear()
                 self._leave(ending)
                 failures = 0 if ending.was_good else failures
@@ -319,9 +321,10 @@ class Session:
 
     def _leave(self, ending: Ending) -> None:
         """Learn from a stream's end where to go and how to go on there."""
-        if not ending.welcomed:
-            self._route.failed()
-        elif (goodbye := self._stream.goodbye) is not None:
+        goodbye = self._stream.goodbye
+        if not ending.welcomed or (goodbye is None and ending.goodbye == "silent"):
+            self._route.failed()  # who has fallen silent may be there and yet never answer
+        elif goodbye is not None:
             self._route.move(goodbye.move_to)
             self._link.move(goodbye.resume_token)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.commands.state import state_dir
 from gateway.commands.trouble import FAILED, CommandError
 from gateway.members import AGENT_ADDRESS
+from llmx.route import addresses_of
 
 TOKEN_SECONDS = 3600.0
 
@@ -22,6 +23,13 @@ def check_agent(address: str) -> str:
         meant = near if AGENT_ADDRESS.fullmatch(near) else "agent://alice"
         raise CommandError(f"{address!r} is no address of an agent", f"write for example {meant}")
     return address
+
+
+def check_gateways(addresses: str) -> str:
+    """Return the addresses of one or several gateways, with commas. Raises CommandError."""
+    for address in addresses_of(addresses):
+        check_gateway(address)
+    return addresses
 
 
 def check_gateway(address: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from gateway.commands.access import development_tokens
 from gateway.commands.demo_view import JsonView, LiveView, PlainView, View
-from gateway.commands.family import STATE, Family, family
+from gateway.commands.family import Family, family
 from gateway.commands.interrupts import run
 from gateway.commands.rounds import Board, Round
 from gateway.commands.scenario import CONTRACTORS_MAX, Scenario, load, policy_text
@@ -52,7 +52,7 @@ def _view(*, as_json: bool) -> View:
 async def _in_own_folder(scenario: Scenario, contractors: int | None, view: View) -> int:
     with tempfile.TemporaryDirectory(prefix="llmx-demo-", ignore_cleanup_errors=True) as name:
         try:
-            async with family(Path(name), last=GATEWAY) as members:
+            async with family(Path(name)) as members:
                 return await Play(scenario, contractors, view, members).run()
         finally:
             view.leave()
@@ -91,6 +91,7 @@ class Play:
             *(GATEWAY, "gateway", "--id", "demo", "--port", "0", "--metrics-port", "none"),
             *("--announce", "json", "--until-eof", "--log-level", "warning"),
             *("--set", "server.shutdown_grace=1"),
+            turn=1,
         )
         await self._until(lambda: bool(self._announced), READY_SECONDS, "the gateway")
         address = f"{self._announced['host']}:{self._announced['port']}"
@@ -115,7 +116,7 @@ class Play:
 
     def _token(self, agent: str) -> str:
         """Return a token that the gateway of this demo takes."""
-        return development_tokens(self._members.folder / STATE, agent)()
+        return development_tokens(self._members.state, agent)()
 
     async def _round(self, number: int) -> Round:
         """Play one round until everybody has heard how it ended."""

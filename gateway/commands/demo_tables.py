@@ -24,7 +24,7 @@ def round_table(round_: Round, title: str) -> Table:
     table.add_column("way ms", justify="right", no_wrap=True, width=6)
     table.add_column("verdict", no_wrap=True, width=WHY_LENGTH_MAX - 5)
     for bid in sorted(round_.bids.values(), key=_order):
-        table.add_row(*(Text(cell, style=_style(bid)) for cell in _cells(bid)))
+        table.add_row(*(Text(cell, style=style_of(bid)) for cell in _cells(bid)))
     return table
 
 
@@ -69,7 +69,7 @@ def note_lines(round_: Round) -> list[str]:
         )
     for bid in round_.bids.values():
         for refused in bid.refusals:
-            then = f"; offered {_value(bid)} then" if refused.get("mended") else ""
+            then = f"; offered {value_text(bid)} then" if refused.get("mended") else ""
             at = f" at {refused['pointer']}" if refused.get("pointer") else ""
             words = f"{refused.get('reason', '')} {refused.get('remedy', '')}".strip().rstrip(".")
             lines.append(f"{bid.agent}: {refused.get('code')}{at}: {words}{then}")
@@ -105,15 +105,16 @@ def _order(bid: Bid) -> tuple[float, str]:
 def _cells(bid: Bid) -> list[str]:
     return [
         clean(bid.agent, 20),
-        _value(bid),
+        value_text(bid),
         compact(bid.beside, BESIDE_LENGTH_MAX),
         _ms(bid.heard_ms, 0),
         _ms(bid.exchange_ms, 1),
-        clean(_verdict(bid), WHY_LENGTH_MAX),
+        clean(verdict_text(bid), WHY_LENGTH_MAX),
     ]
 
 
-def _value(bid: Bid) -> str:
+def value_text(bid: Bid) -> str:
+    """Return what a contractor offered last."""
     if bid.declined is not None:
         return "–"
     if isinstance(bid.value, int | float):
@@ -121,7 +122,8 @@ def _value(bid: Bid) -> str:
     return compact(bid.value, 12)
 
 
-def _verdict(bid: Bid) -> str:
+def verdict_text(bid: Bid) -> str:
+    """Return what a contractor heard, in a word or two."""
     if bid.declined is not None:
         return f"declined {bid.declined}"
     if bid.gave_up:
@@ -134,7 +136,8 @@ def _verdict(bid: Bid) -> str:
     return f"lost: {last.get('reason')}"
 
 
-def _style(bid: Bid) -> str:
+def style_of(bid: Bid) -> str:
+    """Return how a contractor's cells look."""
     if bid.won:
         return "bold green"
     return "dim" if bid.late or bid.declined is not None else ""

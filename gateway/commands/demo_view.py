@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
@@ -20,8 +19,8 @@ from gateway.commands.demo_tables import (
 from gateway.commands.lines import clean, compact, figure, say
 from gateway.commands.rounds import Round
 from gateway.commands.scenario import Scenario
+from gateway.commands.screen import Screen
 
-WIDTH_MAX = 100
 PLAIN_WIDTH = 110
 INDENT = (0, 0, 0, 2)
 
@@ -59,66 +58,56 @@ class LiveView(View):
 
     def __init__(self, console: Console | None = None) -> None:
         """Show on `console`, standard output when None."""
-        self._console = console or Console(highlight=False)
-        self._console.width = min(self._console.width, WIDTH_MAX)
-        self._live: Live | None = None
+        self._screen = Screen(console)
         self._title = ""
 
     def begin(self, scenario: Scenario, contractors: int) -> None:
         """Print what will be played."""
-        self._console.print(Text(scenario.title, style="bold"))
+        self._screen.print(Text(scenario.title, style="bold"))
         if scenario.about:
-            self._console.print(Text(scenario.about, style="dim"))
-        self._show(Text("starting a gateway …", style="dim"))
+            self._screen.print(Text(scenario.about, style="dim"))
+        self._screen.show(Text("starting a gateway …", style="dim"))
 
     def ready(self, count: int, of: int) -> None:
         """Show how many agents can hear calls."""
-        self._show(Text(f"{count} of {of} agents are connected …", style="dim"))
+        self._screen.show(Text(f"{count} of {of} agents are connected …", style="dim"))
 
     def started(self, pids: Mapping[str, int], gateway: Mapping[str, Any], seconds: float) -> None:
         """Print that everybody is there."""
         self.leave()
-        self._console.print(Text(_started(pids, gateway, seconds), style="dim"))
+        self._screen.print(Text(_started(pids, gateway, seconds), style="dim"))
 
     def round_began(self, number: int, of: int, policy: str) -> None:
         """Begin a table."""
         self._title = f"round {number} of {of}, policy {policy}"
-        self._console.print()
-        self._show(round_table(Round(), self._title))
+        self._screen.print()
+        self._screen.show(round_table(Round(), self._title))
 
     def heard(self, round_: Round, event: Mapping[str, Any]) -> None:
         """Change the table."""
-        if self._live is not None and event["event"] != "call":
-            self._show(round_table(round_, self._title))
+        if self._screen.is_changing and event["event"] != "call":
+            self._screen.show(round_table(round_, self._title))
 
     def round_ended(self, round_: Round) -> None:
         """Print the table for good, with how the round ended."""
         self.leave()
-        self._console.print(round_table(round_, self._title))
+        self._screen.print(round_table(round_, self._title))
         for line in note_lines(round_):
-            self._console.print(Padding(Text(line, style="yellow"), INDENT))
-        self._console.print(Padding(Text(ending(round_)), INDENT))
+            self._screen.print(Padding(Text(line, style="yellow"), INDENT))
+        self._screen.print(Padding(Text(ending(round_)), INDENT))
 
     def end(self, rounds: Sequence[Round], notes: Sequence[str], seconds: float) -> None:
         """Print the summary."""
-        self._console.print()
-        self._console.print(summary_table(rounds))
+        self._screen.print()
+        self._screen.print(summary_table(rounds))
         for note in notes:
-            self._console.print(Padding(Text(f"note: {note}", style="yellow"), INDENT))
+            self._screen.print(Padding(Text(f"note: {note}", style="yellow"), INDENT))
         faults = _faults(rounds)
-        self._console.print(Text(verdict(rounds, seconds), style="red" if faults else "green"))
+        self._screen.print(Text(verdict(rounds, seconds), style="red" if faults else "green"))
 
     def leave(self) -> None:
         """Take the changing table away."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-
-    def _show(self, what: Any) -> None:
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(what, refresh=True)
+        self._screen.leave()
 
 
 class PlainView(View):

@@ -89,6 +89,24 @@ class Round:
         """Return what is known of a contractor in this round."""
         return self.bids.setdefault(agent, Bid(agent))
 
+    def absorb(self, other: Round) -> None:
+        """Take over what was told of this negotiation under another id."""
+        self.repeated += other.repeated
+        for theirs in other.bids.values():
+            bid = self.bid(theirs.agent)
+            bid.called |= theirs.called
+            bid.refusals += theirs.refusals
+            bid.verdicts += theirs.verdicts
+            bid.gave_up |= theirs.gave_up
+            if theirs.declined is not None:
+                bid.declined = theirs.declined
+            if theirs.offered_at is not None:
+                bid.offered_at, bid.value, bid.beside = (
+                    theirs.offered_at,
+                    theirs.value,
+                    theirs.beside,
+                )
+
     @property
     def state(self) -> str:
         """Return the state of the outcome, or an empty text."""

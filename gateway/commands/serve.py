@@ -1,4 +1,4 @@
-"""`llmx gateway`: one gateway in this process, until it is told to stop."""
+"""`llmx gateway`: one gateway in this process, or several in others, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from errno import EADDRNOTAVAIL
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 import structlog
 import uvloop
 
-from gateway.app import Running, running_gateway
+from gateway.app import running_gateway
 from gateway.commands.lifeline import ignore_line, listen
+from gateway.commands.processes import Facts, supervise
 from gateway.commands.state import state_dir
 from gateway.logs import set_up_logs
 from gateway.settings import Settings, SettingsError, load_settings
@@ -33,13 +35,20 @@ def serve(
     With `until_eof` the end of standard input is such a word as well.
     """
     try:
-        settings = load_settings(config, _with_development_secret(config, overrides))
+        overrides = _with_development_secret(config, overrides)
+        settings = load_settings(config, overrides)
     except SettingsError as error:
         print(f"llmx gateway: {error}", file=sys.stderr)
         return 2
-    set_up_logs(settings.log)
+    shares_port = settings.server.shared_port is not None
+    set_up_logs(settings.log, process=settings.server.gateway_id if shares_port else "")
     try:
-        uvloop.run(_serve(settings, announce, until_eof=until_eof))
+        if settings.server.processes == 1:
+            uvloop.run(_serve(settings, announce, until_eof=until_eof))
+        else:
+            return asyncio.run(
+                _serve_several(settings, config, overrides, announce, until_eof=until_eof)
+            )
     except SettingsError as error:
         print(f"llmx gateway: {error}", file=sys.stderr)
         return 2
@@ -66,32 +75,63 @@ def _with_development_secret(config: Path | None, overrides: dict[str, Any]) -> 
     return {**overrides, "auth.development_secret_file": state_dir() / SECRET_FILE}
 
 
-async def _serve(settings: Settings, announce: str, *, until_eof: bool) -> None:
+def _stop_when_told(*, until_eof: bool) -> asyncio.Event:
+    """Return what is set when this process is to end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if until_eof:
         listen(ignore_line, stop.set)
+    return stop
+
+
+async def _serve(settings: Settings, announce: str, *, until_eof: bool) -> None:
+    stop = _stop_when_told(until_eof=until_eof)
     async with running_gateway(settings) as running:
-        _announce(settings, running, announce)
+        _announce(settings, running.port, running.metrics_port, (), announce)
         await stop.wait()
 
 
-def _announce(settings: Settings, running: Running, announce: str) -> None:
+async def _serve_several(
+    settings: Settings,
+    config: Path | None,
+    overrides: dict[str, Any],
+    announce: str,
+    *,
+    until_eof: bool,
+) -> int:
+    def tell(port: int, processes: Sequence[Facts]) -> None:
+        _announce(settings, port, processes[0]["metrics_port"], processes, announce)
+
+    stop = _stop_when_told(until_eof=until_eof)
+    return await supervise(settings, config, overrides, stop, tell)
+
+
+def _announce(
+    settings: Settings,
+    port: int,
+    metrics_port: int | None,
+    processes: Sequence[Facts],
+    announce: str,
+) -> None:
     host, gateway_id = settings.server.host, settings.server.gateway_id
     if announce == "json":
         facts = {
             "gateway_id": gateway_id,
             "host": host,
-            "port": running.port,
-            "metrics_port": running.metrics_port,
+            "port": port,
+            "metrics_port": metrics_port,
             "pid": os.getpid(),
+            **({"processes": processes} if processes else {}),
         }
         print(json.dumps(facts), flush=True)
         return
-    print(f"gateway {gateway_id} listens on {host}:{running.port}", flush=True)
-    if running.metrics_port is not None:
-        print(f"metrics on http://{host}:{running.metrics_port}/metrics", flush=True)
+    several = f" with {len(processes)} processes" if processes else ""
+    print(f"gateway {gateway_id} listens on {host}:{port}{several}", flush=True)
+    ports = [one["metrics_port"] for one in processes] or [metrics_port]
+    if metrics_port is not None:
+        for one in ports:
+            print(f"metrics on http://{host}:{one}/metrics", flush=True)
     if settings.auth.development_secret_file is not None:
         print("development tokens are accepted; make one with: llmx token agent://NAME", flush=True)

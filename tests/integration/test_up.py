@@ -19,8 +19,9 @@ from tests.support.typed import Typed, typed_on
 
 pytestmark = pytest.mark.slow
 
-SECONDS_MAX = 60.0
-DEMO_SECONDS_MAX = 40.0
+SECONDS_MAX = 90.0
+PLAY_SECONDS_MAX = 30.0
+"""From the moment when all have met; how long twenty processes take to start is the machine's."""
 
 
 def going_up(folder: Path, *words: str) -> AbstractContextManager[Typed]:
@@ -82,6 +83,9 @@ def test_a_cluster_comes_up_says_when_one_dies_and_leaves_nobody_behind(tmp_path
         os.kill(pids[2], signal.SIGKILL)
         ended = json.loads(cluster.until('"event": "ended"'))
         assert (ended["process"], ended["code"], ended["gateways_left"]) == ("us", -9, 1)
+        os.kill(pids[0], signal.SIGKILL)
+        ended = json.loads(cluster.until('"event": "ended"'))
+        assert (ended["process"], ended["gateways_left"]) == ("etcd", 1), "and it goes on"
         assert cluster.ended(signal.SIGINT) == (0, "")
     assert not any(map(is_running, pids))
     assert not list(tmp_path.glob("llmx-up-*"))
@@ -138,7 +142,6 @@ def test_three_regions_negotiate_as_one_and_lose_a_gateway(tmp_path: Path):
     summary = told[-1]
     assert (done.returncode, done.stderr) == (0, ""), summary
     assert summary["event"] == "summary" and summary["faults"] == []
-    assert summary["seconds"] < DEMO_SECONDS_MAX
     calls = summary["calls"]
     assert len(calls) == 9 and all(call["state"] == "committed" for call in calls)
     assert {call["eligible"] for call in calls if call["round"] != 2} == {12}
@@ -149,6 +152,7 @@ def test_three_regions_negotiate_as_one_and_lose_a_gateway(tmp_path: Path):
     over_links = [way for way in summary["ways"] if len(set(way["way"])) > 1]
     assert sum(way["offers"] for way in over_links) >= 40
     started = next(event for event in told if event["event"] == "started")
+    assert summary["seconds"] - started["seconds"] < PLAY_SECONDS_MAX
     assert not any(map(is_running, pids_of(started)))
 
 

@@ -32,6 +32,7 @@ from llmx.v1.cluster_pb2 import (
     Reach,
 )
 from llmx.v1.negotiation_pb2 import NegotiationState
+from tests.support.certificates import Signed
 
 MOVING, DRAINED = DrainState.DRAIN_STATE_MOVING, DrainState.DRAIN_STATE_DRAINED
 ABORTED = DrainState.DRAIN_STATE_ABORTED
@@ -167,14 +168,20 @@ def checked_by(secret: bytes) -> Callable[[Context], Awaitable[Identity]]:
 
 
 @asynccontextmanager
-async def served(view: FakeView, secret: bytes) -> AsyncIterator[str]:
-    """Serve a view; yields the address."""
+async def served(
+    view: FakeView, secret: bytes, certificate: Signed | None = None
+) -> AsyncIterator[str]:
+    """Serve a view, behind TLS with a certificate; yields the address."""
     server = grpc.aio.server()
     service = AdminService(checked_by(secret), view)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(ADMIN, service.handlers()),)
     )
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        pair = (certificate.key, certificate.certificate)
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -19,8 +19,8 @@ cluster one after the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,17 +36,18 @@ from tests.support.tcp_lines import TcpLine, TcpLines
 NAMES = ("ap", "eu", "us")
 LOOK_SECONDS = 0.05
 LOOK_SECONDS_MAX = 1.0
+AGENTS_MAX = 10_000
 TOKEN_SECONDS = 86_400.0
 WHOLE_SECONDS_MAX = 20.0
 QUICK: Mapping[str, object] = {
     "federation__lease_seconds": 2,
-    "federation__heartbeat_seconds": 0.2,
-    "federation__relay_after_seconds": 0.4,
+    "federation__heartbeat_seconds": 0.4,
+    "federation__relay_after_seconds": 0.5,
     "limits__heartbeat_seconds": 0.5,
     "limits__retry_max": 2.0,
     "log__level": "info",
 }
-"""Everything is noticed five times as soon as by default."""
+"""Everything is noticed two or three times as soon as by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,11 @@ class Cluster:
         self.gateways[name].thaw()
         self.frozen.discard(name)
 
+    async def remove(self, name: str) -> None:
+        """Stop a gateway and forget it."""
+        await self.gateways.pop(name).__aexit__()
+        del self.peer_lines[name], self.etcd_lines[name]
+
     async def leave(self, name: str) -> None:
         """Stop a gateway as an operator does; `restart` of it brings it back."""
         gateway = self.gateways[name]
@@ -217,16 +223,26 @@ class Cluster:
             raise TimeoutError(f"not within {within:g} s: {views}") from None
         return asyncio.get_running_loop().time() - began
 
+    async def until_located(self, agents: Iterable[str], within: float = WHOLE_SECONDS_MAX) -> None:
+        """Wait until every gateway knows where these agents are. Raises TimeoutError."""
+        wanted = frozenset(agents)
+        async with asyncio.timeout(within):
+            for name in self.living:
+                while not wanted <= await self._located(name):
+                    await passed(LOOK_SECONDS)
+
+    async def _located(self, name: str) -> frozenset[str]:
+        async with self._admin(name) as admin:
+            found, _ = await admin.agents(AGENTS_MAX, "")
+            return frozenset(one.agent.agent_id for one in found)
+
     async def _view(self, name: str) -> View | None:
-        admin = Admin(self.gateways[name].life.address, Tokens(self.token("watch", "operator")))
         try:
-            async with asyncio.timeout(LOOK_SECONDS_MAX):
+            async with asyncio.timeout(LOOK_SECONDS_MAX), self._admin(name) as admin:
                 told = await admin.members()
                 links, _ = await admin.links(len(told.members) or 1)
         except (LlmxError, TimeoutError):
             return None
-        finally:
-            await admin.close()
         conditions = {
             LinkCondition.LINK_CONDITION_OPEN: "open",
             LinkCondition.LINK_CONDITION_RELAYED: "relayed",
@@ -237,6 +253,14 @@ class Cluster:
             {link.peer_id: conditions.get(link.condition, "down") for link in links},
             {link.peer_id: link.round_trip.ToNanoseconds() / 1e9 for link in links},
         )
+
+    @asynccontextmanager
+    async def _admin(self, name: str) -> AsyncIterator[Admin]:
+        admin = Admin(self.gateways[name].life.address, Tokens(self.token("watch", "operator")))
+        try:
+            yield admin
+        finally:
+            await admin.close()
 
 
 @contextmanager

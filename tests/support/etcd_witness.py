@@ -150,7 +150,8 @@ class Witness:
         missed = len(self.acknowledged.keys() - self.told.keys())
         return (
             f"<Witness: {len(self.acknowledged)} acknowledged, {missed} missed, "
-            f"{len(self.snapshots)} snapshots {[one.reason for one in self.snapshots[1:]]}, epochs {self.epochs}, "
+            f"{len(self.snapshots)} snapshots {[one.reason for one in self.snapshots[1:]]}, "
+            f"epochs {self.epochs}, "
             f"longest gap {self.gap_seconds:.2f} s, {self.registration}, {self.observer}>"
         )
 

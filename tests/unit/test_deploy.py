@@ -151,7 +151,9 @@ def test_what_a_comment_tells_to_type_is_a_command():
     command = typer.main.get_command(cli.app)
     assert isinstance(command, typer.core.TyperGroup)
     for file in [*FILES, DEPLOY / "Dockerfile"]:
-        for line in re.findall(r"(?:exec \w+ |run --rm )llmx ([a-z-]+)", file.read_text("utf-8")):
+        for line in re.findall(
+            r"(?:exec \w+ |run --rm )llmx ([a-z][a-z-]*)", file.read_text("utf-8")
+        ):
             assert line in command.commands, file
 
 

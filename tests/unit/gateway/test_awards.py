@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from structlog.testing import capture_logs
 
 from federation.award_log import Entry
 from gateway.awards import AwardGate
@@ -196,3 +197,98 @@ def test_a_winner_that_confirmed_in_vain_hears_that_it_is_off() -> None:
     market.write()
     assert acts(received(market.carol)) == [Act.ACT_CANCEL]
     assert outcome(received(market.alice)) == {"state": "committed", "winners": []}
+
+
+def decided_blind() -> Market:
+    """Return a market in which an award was told while nobody saw etcd."""
+    market = Market()
+    market.gates["a"].is_blind = lambda: True
+    market.call("a")
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    return market
+
+
+def test_while_nobody_sees_etcd_an_award_is_told_at_once() -> None:
+    market = decided_blind()
+    assert outcome(received(market.alice))["winners"][0]["agent"] == "agent://carol"
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT]
+    assert len(market.gates["a"]) == 0
+    assert market.gates["a"].blind == 1
+
+
+def test_an_award_that_was_told_blind_is_written_when_etcd_is_back() -> None:
+    market = decided_blind()
+    market.gates["a"].is_blind = lambda: False
+    market.write()
+    (stands,) = market.log.stands.values()
+    assert stands.gateway_id == "a"
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT], "and told once"
+    assert market.gates["a"].doubled == 0
+
+
+def test_an_award_that_waited_is_told_when_nobody_sees_etcd_any_more() -> None:
+    market = Market()
+    market.call("a")
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    gate = market.gates["a"]
+    gate.look()
+    market.cluster.run()
+    assert acts(received(market.carol)) == [], "somebody may see it"
+    gate.is_blind = lambda: True
+    gate.look()
+    market.cluster.run()
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT]
+    assert outcome(received(market.alice))["winners"][0]["agent"] == "agent://carol"
+    market.write()
+    assert acts(received(market.carol)) == []
+    assert (len(gate), gate.blind, gate.doubled) == (0, 1, 0)
+
+
+def test_what_follows_an_award_goes_on_with_it_when_nobody_sees_etcd() -> None:
+    market = Market()
+    market.call("a")
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    late = envelope(
+        "bob",
+        Act.ACT_OFFER,
+        msg_id="too-late",
+        body={"act": "offer", "value": 1},
+        negotiation_id=stream_of(market.alice).opened[0].negotiation_id,
+        in_reply_to="call",
+    )
+    market.cluster.admit("c", market.bob, late)
+    market.gates["a"].is_blind = lambda: True
+    market.gates["a"].look()
+    market.cluster.run()
+    assert acts(received(market.bob)) == [Act.ACT_REJECT]
+    assert stream_of(market.bob).codes() == ["ALREADY_ANSWERED"]
+
+
+def test_a_second_award_beside_one_that_was_told_blind_is_an_error_that_names_both() -> None:
+    """Two things have failed: etcd for everybody, and a gateway whose initiator called again."""
+    market = decided_blind()
+    ((key, told, _),) = market.log.waiting
+    market.log.stands[key] = Entry("b.0.1", "b", b"{}")
+    with capture_logs() as logs:
+        market.write()
+    (error,) = [line for line in logs if line["log_level"] == "error"]
+    assert error["told"] == told.negotiation_id and error["gateway"] == "a"
+    assert error["written"] == "b.0.1" and error["written_by"] == "b"
+    assert market.gates["a"].doubled == 1
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT], "it was told, and that stays"
+
+
+def test_a_negotiation_that_two_gateways_decide_by_mistake_has_one_award_too() -> None:
+    market = Market()
+    market.call("a")
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    ((key, asked, _),) = market.log.waiting
+    theirs = {"state": "committed", "winners": [], "negotiation_id": asked.negotiation_id}
+    market.log.stands[key] = Entry(asked.negotiation_id, "b", orjson.dumps(theirs))
+    market.write()
+    assert outcome(received(market.alice)) == theirs
+    assert acts(received(market.carol)) == [Act.ACT_REJECT]

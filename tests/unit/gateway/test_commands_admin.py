@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.tokens import mint_development_token
 from llmx.errors import ControlError
 from llmx.v1.cluster_pb2 import DrainState
 from tests.support.admin_view import FakeView, detail, located, served
+from tests.support.certificates import Authority
 from tests.support.fake_streams import SECRET, played
 
 NOBODY = "127.0.0.1:1"
@@ -126,3 +128,17 @@ async def test_what_goes_wrong_later_is_one_sentence_too():
     async with served(FakeView(), SECRET) as address:
         with pytest.raises(CommandError, match="no gateway beside eu"):
             await drain(address)
+
+
+@played
+async def test_tls_is_judged_by_the_roots_that_are_given(tmp_path: Path):
+    authority = Authority()
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(authority.certificate)
+    async with served(FakeView(), SECRET, authority.signed("gateway")) as address:
+        async with reached(address, token("operator"), str(roots)) as found:
+            assert found.is_alone
+        roots.write_bytes(Authority("others").certificate)
+        with pytest.raises(CommandError, match="no gateway answers"):
+            async with reached(address, token("operator"), str(roots)):
+                pass

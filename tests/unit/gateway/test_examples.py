@@ -181,7 +181,7 @@ RULES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(RULES)
 def test_whatever_is_shown_is_valid(rules: Any) -> None:
     found(properties={**HEAD, "x": rules}, required=["x"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from federation.commons import SchemaAt
-from gateway.members import Member, MemberGroup
+from gateway.members import NOBODY_YET, Member, MemberGroup
+from gateway.outbox import Parcel
 from gateway.presence import CHECK_LOOKS
 from llmx.v1.envelope_pb2 import Act
 from tests.support.cluster_parts import GRACE, ClusterParts, FederatedParts
@@ -144,6 +145,45 @@ def test_when_the_younger_home_forgets_an_agent_the_older_one_still_has_it() -> 
     cluster["b"].absences.forget(young)
     cluster.run()
     assert cluster["c"].remote("bob").home == "a"
+
+
+def mail_waits_at(gateway: FederatedParts, name: str) -> Member:
+    """Have a gateway start again that has messages for an agent of another one in its store."""
+    bob = gateway.members.join("acme", f"agent://{name}", gateway.now)
+    assert bob is not None
+    bob.generation, bob.is_boxed = NOBODY_YET, True
+    parcel = Parcel("m1", b"hello", gateway.now + 60, "agent://alice", "", True)
+    gateway.mailbox.keep(bob.key, parcel)
+    gateway.presence.announce(bob)
+    return bob
+
+
+def test_a_gateway_that_only_keeps_messages_for_an_agent_is_not_taken_for_its_home() -> None:
+    """It would have outranked the home of an agent that had never moved, and told all who
+    sent to that agent that it had revoked its consent."""
+    cluster = ClusterParts("a", "b")
+    bob = cluster["a"].arrive("bob", "gpu")
+    late = FederatedParts(cluster, "c", "local")
+    mail_waits_at(late, "bob")
+    cluster.gateways["c"] = late
+    for known in "ab":
+        late.presence.begun(known, "local")
+    cluster.run()
+    assert cluster["b"].remote("bob").home == "a" and not stream_of(bob).closed
+    cluster["a"].presence.begun("c", "local")
+    cluster.run()
+    found = late.remote("bob")
+    assert found.home == "a" and found.topics == {"gpu"} and found.consents and found.is_boxed
+
+
+def test_an_agent_that_comes_to_where_messages_wait_for_it_is_at_home_there() -> None:
+    cluster = ClusterParts("a", "b")
+    bob = mail_waits_at(cluster["b"], "bob")
+    cluster.run()
+    assert not agents(cluster["a"])
+    assert cluster["b"].arrive("bob") is bob
+    cluster.run()
+    assert cluster["a"].remote("bob").home == "b"
 
 
 def test_a_regional_topic_is_heard_in_its_region_only() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from gateway.mailbox import MailboxLimits
+from gateway.members import NOBODY_YET, Member
 from gateway.outbox import Parcel
 from llmx.v1.envelope_pb2 import Act
 from tests.support.gateway_parts import envelope
@@ -27,7 +28,8 @@ def test_what_waits_for_an_agent_that_never_registered_is_kept_for_it(tmp_path: 
     async def after() -> None:
         async with kept(tmp_path / "s.db") as parts:
             bob = parts.members.find("a|b|agent://bob|")
-            assert bob is not None and bob.is_boxed and bob.tenant.name == "a|b"
+            assert isinstance(bob, Member) and bob.is_boxed and bob.tenant.name == "a|b"
+            assert bob.generation == NOBODY_YET, "it may be at home at another gateway"
 
     asyncio.run(before())
     asyncio.run(after())
