@@ -67,6 +67,20 @@ def call_key(tenant: str, initiator: str, msg_id: str) -> str:
     return hashlib.blake2b(named, digest_size=16).hexdigest()
 
 
+def proposal(key: str, entry: Entry, lease: int) -> Transaction:
+    """Return what writes an award unless there is one, and finds that otherwise."""
+    return Transaction([created(key) == 0], [Put(key, _encode(entry), lease)], [Get(key)])
+
+
+def award_that_stands(entry: Entry, done: Committed) -> Entry:
+    """Return the award of the call, as etcd answers to the proposal of `entry`."""
+    if done.succeeded:
+        return entry
+    (there,) = done.responses
+    assert isinstance(there, Found) and there.pairs, "it was there a moment ago"
+    return _decode(there.pairs[0].value)
+
+
 @dataclass(frozen=True, slots=True)
 class _Proposal:
     key: str
@@ -132,8 +146,8 @@ class AwardLog:
         """Return the next proposals, no two for one key: etcd refuses such a transaction."""
         taken: dict[str, _Proposal] = {}
         while self._queue and len(taken) < BATCH_MAX and self._queue[0].key not in taken:
-            proposal = self._queue.popleft()
-            taken[proposal.key] = proposal
+            one = self._queue.popleft()
+            taken[one.key] = one
         return list(taken.values())
 
     async def _committed(self, batch: Sequence[_Proposal]) -> bool:
@@ -142,36 +156,25 @@ class AwardLog:
             lease = await self._current_lease()
             done = await self._client.commit(
                 [],
-                [
-                    Transaction(
-                        [created(one.key) == 0],
-                        [Put(one.key, _encode(one.entry), lease)],
-                        [Get(one.key)],
-                    )
-                    for one in batch
-                ],
+                [proposal(one.key, one.entry, lease) for one in batch],
             )
         except EtcdError as error:
             self._lease_until = 0.0  # it may be the lease that is gone
             log.warning("awards wait for etcd", awards=len(batch), error=str(error))
             return False
         self.transactions += 1
-        for proposal, branch in zip(batch, done.responses, strict=True):
+        for one, branch in zip(batch, done.responses, strict=True):
             assert isinstance(branch, Committed), "each proposal has a branch of its own"
-            self._tell(proposal, branch)
+            self._tell(one, branch)
         return True
 
-    def _tell(self, proposal: _Proposal, branch: Committed) -> None:
-        entry = proposal.entry
-        if not branch.succeeded:
-            (there,) = branch.responses
-            assert isinstance(there, Found) and there.pairs, "it was there a moment ago"
-            entry = _decode(there.pairs[0].value)
-        if entry.negotiation_id == proposal.entry.negotiation_id:
+    def _tell(self, proposed: _Proposal, branch: Committed) -> None:
+        entry = award_that_stands(proposed.entry, branch)
+        if entry.negotiation_id == proposed.entry.negotiation_id:
             self.written += 1
         else:
             self.found += 1
-        proposal.heard(entry)
+        proposed.heard(entry)
 
     async def _current_lease(self) -> int:
         if self._now() >= self._lease_until:

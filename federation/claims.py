@@ -32,7 +32,7 @@ class Claim:
 
     outcome: Literal["ours", "theirs", "wait"]
     """"ours": decide it, while the epoch lasts and `may_decide` allows it. "theirs": send its acts
-    there. "wait": nobody can tell now, ask again in a moment."""
+    there, while that gateway has that epoch. "wait": nobody can tell now, ask again in a moment."""
     gateway_id: str
     """Who has it; empty for "wait"."""
     epoch: int

@@ -101,7 +101,7 @@ class EtcdDiscovery:
         self._look_seconds = heartbeat_seconds / LOOKS_PER_HEARTBEAT
         number = round(own.started_at * 1e6)
         self._standing = standing = Standing(
-            cluster, own.gateway_id, number, lease_seconds, heartbeat_seconds
+            cluster, own.gateway_id, number, lease_seconds, heartbeat_seconds, blind_seconds
         )
         self._claims = Claims(client, standing, now)
         self._registration = Registration(

@@ -26,7 +26,7 @@ Why two never decide at once. Let H be blind and C want to take over from it.
 A process that is stopped between the question and the deed may do the deed late. Where that is
 too much, the award is written to etcd before it is told.
 
-Pure: nothing here reads a clock; clocks that run a tenth apart do no harm.
+Pure: nothing here reads a clock; clocks whose pace differs by a twentieth do no harm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Final, Protocol
 NEVER: Final = float("-inf")
 PROMISE_HEARTBEATS: Final = 3
 """For so many heartbeats a gateway takes over nothing after it has said that it sees no etcd."""
-RELIED_SHARE: Final = 0.9
+RELIED_SHARE: Final = 0.95
 """That part of a promise is relied on: clocks differ in pace."""
 
 

@@ -99,7 +99,8 @@ class Link:
             f"{len(self._unconfirmed)} frames unconfirmed, {self.handled} handled>"
         )
 
-    def __len__(self) -> int:
+    @property
+    def kept(self) -> int:
         """Return how many messages wait or are unconfirmed."""
         return self._messages
 

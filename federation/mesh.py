@@ -1,9 +1,8 @@
 """All neighbours of one gateway, and which way a frame takes to each of them.
 
 The usual way is the one stream between two gateways. While there is none for longer than
-`relay_after_seconds`, frames go through a gateway that says it is connected with the other one;
-they are the same frames under the same numbers, so what comes over two paths counts once and in
-order. A relay may lose them: what is not confirmed in time goes again, from the oldest on.
+`relay_after_seconds`, frames go through others (see `relays`); they are the same frames under the
+same numbers, so what comes over two paths counts once and in order.
 
     what came ─▸ heard ─▸ inbox of the neighbour ─▸ handled by whoever holds the mesh ─▸ finished
     queued, due again, confirmations, signs of life, frames of others ─▸ next_for ─▸ what goes out
@@ -15,7 +14,7 @@ Pure: streams are `Way`s that somebody else reads and writes, time is what `now`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from google.protobuf.message import DecodeError
@@ -25,16 +24,13 @@ from federation.link import Heard
 from federation.neighbour import Arrived, Neighbour, News
 from federation.peer_states import UNHEARD, LinkState, PeerAddress, PeeringLimits, PeerView
 from federation.pulse import SILENT_HEARTBEATS
+from federation.relays import Relays
 from federation.way import Way
 from llmx.v1.peering_pb2 import PeerHeartbeat, PeerHello
 from llmx.wire.v1.peer_frame_pb2 import PeerContent, PeerFrameBytes, RelayedFrameBytes
 
 CONFIRM_SECONDS = 0.005
 """How long a confirmation may wait for a frame to ride on."""
-HOPS_MAX = 4
-"""Gateways that a relayed frame may have passed, the first of them its origin."""
-RELAYED_FRAMES_MAX = 8
-"""Frames of one link that are under way through others."""
 FORMER_MAX = 1_024
 """Gateways that left and are remembered."""
 MESSAGE_BYTES_MAX = 100 * 1024 * 1024
@@ -65,7 +61,15 @@ class Mesh:
         self._sees_discovery = sees_discovery
         self._former: dict[str, Neighbour] = {}
         self._owing: set[Neighbour] = set()
-        self._to_relay: set[Neighbour] = set()
+        self._relays = Relays(
+            own.gateway_id,
+            lambda: self.own.epoch,
+            self.neighbours,
+            limits.relay_after_seconds,
+            now,
+            soon,
+            self.counts,
+        )
         self._ticked_at = now()
 
     def __repr__(self) -> str:
@@ -95,9 +99,7 @@ class Mesh:
             self._meet(neighbour, address.epoch)
 
     def _part(self, neighbour: Neighbour) -> None:
-        if neighbour.way is not None:
-            neighbour.way.close(f"{neighbour.gateway_id} is no member of the cluster any more")
-            self.closed(neighbour.way)
+        self._close(neighbour, f"{neighbour.gateway_id} is no member of the cluster any more")
         neighbour.leave()
         self._former[neighbour.gateway_id] = neighbour
         if len(self._former) > FORMER_MAX:
@@ -110,9 +112,7 @@ class Mesh:
         self.own = replace(self.own, epoch=epoch)
         self._former.clear()  # no pair of epochs comes again
         for neighbour in list(self.neighbours.values()):
-            if neighbour.way is not None:
-                neighbour.way.close("this gateway has a new epoch")
-                self.closed(neighbour.way)
+            self._close(neighbour, "this gateway has a new epoch")
             neighbour.begin(epoch)
 
     def send(self, gateway_id: str, message: bytes) -> bool:
@@ -125,7 +125,7 @@ class Mesh:
         if neighbour.way is not None:
             neighbour.way.wake()
         else:
-            self._relay_soon(neighbour)
+            self._relays.relay_soon(neighbour)
         return True
 
     # ------------------------------------------------------------------ streams
@@ -133,8 +133,9 @@ class Mesh:
     def hello_for(self, gateway_id: str) -> PeerHello:
         """Return what we say first on a stream to a gateway."""
         neighbour = self.neighbours.get(gateway_id)
-        handled = neighbour.link.handled if neighbour is not None and neighbour.link else 0
-        return hello_of(self.own, 0 if neighbour is None else neighbour.epoch, handled)
+        if neighbour is None or neighbour.link is None:
+            return hello_of(self.own, 0, 0)
+        return hello_of(self.own, neighbour.epoch, neighbour.link.handled)
 
     def greet(self, hello: PeerHello) -> Refusal | None:
         """Take what a gateway says first; returns why it is not talked to, if it is not."""
@@ -171,9 +172,7 @@ class Mesh:
         neighbour = self.neighbours.get(way.gateway_id)
         if neighbour is None or (hello.epoch, own_epoch) != (neighbour.epoch, self.own.epoch):
             return False
-        if neighbour.way is not None:
-            neighbour.way.close("a newer stream is open")
-            neighbour.closed(self._now())
+        self._close(neighbour, "a newer stream is open")
         neighbour.opened(way, self._now())
         way.wake()
         return True
@@ -183,6 +182,12 @@ class Mesh:
         neighbour = self.neighbours.get(way.gateway_id)
         if neighbour is not None and neighbour.way is way:
             neighbour.closed(self._now())
+
+    def _close(self, neighbour: Neighbour, reason: str) -> None:
+        way = neighbour.way
+        if way is not None:
+            way.close(reason)
+            self.closed(way)
 
     # ------------------------------------------------------------------ what comes
 
@@ -197,7 +202,8 @@ class Mesh:
             case "frame":
                 return self._take(neighbour, content.frame)
             case "relayed":
-                return self._pass_on(way, content.relayed)
+                if self._relays.is_for_us(way, content.relayed):
+                    return self._take_relayed(way, content.relayed)
             case "heartbeat":
                 try:
                     beat = PeerHeartbeat.FromString(content.heartbeat)
@@ -277,31 +283,9 @@ class Mesh:
                 neighbour.word_due = True
                 neighbour.way.wake()
             if neighbour.owes_word_by_relay or (neighbour.owes_word and neighbour.way is None):
-                self._probe(neighbour)
+                self._relays.probe(neighbour)
 
     # ------------------------------------------------------------------ relays
-
-    def _pass_on(self, way: Way, relayed: RelayedFrameBytes) -> Neighbour | None:
-        """Take a frame that others have carried: it is for us, or goes on."""
-        hops, own_id = relayed.hops, self.own.gateway_id
-        if (
-            not 0 < len(hops) <= HOPS_MAX
-            or hops[0] != relayed.origin
-            or hops[-1] != way.gateway_id
-            or own_id in hops
-            or relayed.destination in hops
-        ):
-            self.counts["relay_dropped"] += 1
-            return None
-        if relayed.destination == own_id:
-            return self._take_relayed(way, relayed)
-        onward = self._next_hop(relayed.destination, hops)
-        if onward is None or len(hops) == HOPS_MAX:
-            self.counts["relay_dropped"] += 1
-            return None
-        relayed.hops.append(own_id)
-        self._let_pass(onward, relayed)
-        return None
 
     def _take_relayed(self, way: Way, relayed: RelayedFrameBytes) -> Neighbour | None:
         origin = self.neighbours.get(relayed.origin)
@@ -319,9 +303,9 @@ class Mesh:
             self._owe_word(origin)
         origin.relayed_by, origin.relayed_at = way.gateway_id, self._now()
         self._note_state(origin)
-        if not origin.has_room:
+        if frame.number and not origin.has_room:
             self.counts["relay_dropped"] += 1
-            return None
+            frame.number = 0  # what it confirms still counts
         return self._take_in_order(origin, frame)
 
     def _take_in_order(self, origin: Neighbour, frame: PeerFrameBytes) -> Neighbour | None:
@@ -330,85 +314,15 @@ class Mesh:
         if frame.number and link is not None and frame.number > link.accepted + 1:
             self.counts["overtaken"] += 1
             frame.number = 0
-        before = origin.attempts, link and link.in_flight
         taken = self._take(origin, frame)
-        if (origin.attempts, link and link.in_flight) != before:
-            self._relay_soon(origin)  # there is room for more
+        if link is not None and link.has_due:
+            self._relays.relay_soon(origin)  # what it confirmed made room for more
         return taken
 
     def _meet(self, neighbour: Neighbour, epoch: int) -> None:
-        if epoch > neighbour.epoch and neighbour.way is not None:
-            neighbour.way.close(f"{neighbour.gateway_id} has a new epoch")
-            self.closed(neighbour.way)
+        if epoch > neighbour.epoch:
+            self._close(neighbour, f"{neighbour.gateway_id} has a new epoch")
         neighbour.meet(epoch, self.own.epoch)
-
-    def _relay_soon(self, neighbour: Neighbour) -> None:
-        if neighbour.is_relayed(self._now(), self._limits.relay_after_seconds):
-            if not self._to_relay:
-                self._soon(0.0, self._relay_all)
-            self._to_relay.add(neighbour)
-
-    def _relay_all(self) -> None:
-        due = list(self._to_relay)
-        self._to_relay.clear()
-        for neighbour in due:
-            self._relay(neighbour)
-
-    def _relay(self, neighbour: Neighbour) -> None:
-        """Send what is due through another gateway, if there is no other way."""
-        now, link = self._now(), neighbour.link
-        if link is None or not neighbour.is_relayed(now, self._limits.relay_after_seconds):
-            return
-        onward = self._next_hop(neighbour.gateway_id, (), neighbour.attempts)
-        while onward is not None and link.has_due and link.in_flight < RELAYED_FRAMES_MAX:
-            if not self._send_by(onward, neighbour, neighbour.frame(link)):
-                break
-        if link.in_flight:
-            neighbour.relayed(now)
-
-    def _probe(self, neighbour: Neighbour) -> None:
-        """Send a word through another gateway: what we have handled, or only that we are here."""
-        neighbour.probed_at = self._now()
-        neighbour.owes_word_by_relay = False
-        onward = self._next_hop(neighbour.gateway_id, (), neighbour.attempts)
-        if onward is not None and self.own.epoch:
-            is_due = neighbour.word_due
-            word = neighbour.word()
-            word.epoch = self.own.epoch
-            neighbour.word_due = is_due  # the stream, if there is one, may be quicker
-            self._send_by(onward, neighbour, word)
-
-    def _next_hop(self, destination: str, hops: Sequence[str], attempt: int = 0) -> Way | None:
-        """Return the stream on which a frame comes closer, another one with each attempt."""
-        direct = self.neighbours.get(destination)
-        if hops and direct is not None and direct.way is not None:
-            return direct.way
-        ways = [
-            one.way
-            for gateway_id, one in sorted(self.neighbours.items())
-            if one.way is not None and gateway_id != destination and gateway_id not in hops
-        ]
-        # Who is not connected either may know somebody who is; that is tried where a frame
-        # begins, and not over and over by everybody on its way.
-        near = [way for way in ways if destination in way.connected] or ([] if hops else ways)
-        return near[attempt % len(near)] if near else None
-
-    def _send_by(self, onward: Way, neighbour: Neighbour, frame: PeerFrameBytes) -> bool:
-        own_id = self.own.gateway_id
-        return self._let_pass(
-            onward,
-            RelayedFrameBytes(
-                origin=own_id,
-                destination=neighbour.gateway_id,
-                hops=(own_id,),
-                frame=frame.SerializeToString(),
-            ),
-        )
-
-    def _let_pass(self, onward: Way, relayed: RelayedFrameBytes) -> bool:
-        passed = onward.let_pass(PeerContent(relayed=relayed).SerializeToString())
-        self.counts["relayed" if passed else "relay_dropped"] += 1
-        return passed
 
     # ------------------------------------------------------------------ by the clock
 
@@ -427,9 +341,9 @@ class Mesh:
                     way.wake()
             elif neighbour.is_relayed(now, limits.relay_after_seconds):
                 neighbour.retry(now)
-                self._relay(neighbour)
+                self._relays.relay(neighbour)
                 if now - neighbour.probed_at >= limits.heartbeat_seconds:
-                    self._probe(neighbour)
+                    self._relays.probe(neighbour)
             self._note_state(neighbour)
 
     def _note_state(self, neighbour: Neighbour) -> None:

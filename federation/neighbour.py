@@ -183,6 +183,7 @@ class Neighbour:
         if self.link is not None:
             self._resumed += bool(self.link.sent or self.link.handled)
             self.link.go_back()  # what went through others since the hello may be lost there
+            self.word_due = True  # and what was confirmed there since then
         self.progressed()
         self.note_state(now)
 
@@ -243,7 +244,7 @@ class Neighbour:
             state=self._state,
             round_trip=self._round_trip if way is None else way.pulse.round_trip,
             queued=queued,
-            unconfirmed=0 if link is None else len(link) - queued,
+            unconfirmed=0 if link is None else link.kept - queued,
             sent=0 if link is None else link.sent_messages,
             received=self._received,
             resumed=self._resumed,

@@ -26,6 +26,8 @@ SIGHT_SHARE: Final = 0.45
 """For that part of a lease after the last keepalive that was answered, a gateway sees etcd. Less
 than half of it, so that all have said so before the first lease is not sure any more; more than
 a third, which is the time between two keepalives."""
+DOUBT_SHARE: Final = 0.05
+"""By that part a lease may end earlier than the own clock thinks, because clocks differ in pace."""
 
 
 class Standing:
@@ -38,6 +40,7 @@ class Standing:
         number: int,
         lease_seconds: float,
         heartbeat_seconds: float,
+        life_seconds: float,
     ) -> None:
         """Know nothing yet; `number` tells this process from others of the same gateway."""
         self.membership = Membership(gateway_id)
@@ -46,11 +49,13 @@ class Standing:
         self.fence = Fence(heartbeat_seconds)
         self.epoch = 0
         """Of the registration, 0 while there is none."""
-        self.lease_seconds = lease_seconds
         self.sure_until = NEVER
-        """When the lease may have expired."""
+        """When the lease may have expired, if all clocks had one pace."""
         self.life_until = NEVER
         """The same of the life's lease."""
+        self._lease_seconds = lease_seconds
+        self._lease_doubt = DOUBT_SHARE * lease_seconds
+        self._life_doubt = DOUBT_SHARE * life_seconds
         self.own_id = gateway_id
 
     def __repr__(self) -> str:
@@ -96,9 +101,15 @@ class Standing:
 
         What it owned in an earlier epoch it owns no more, until it has claimed that.
         """
-        blind_until = self.life_until if self.succession.is_told(self.epoch) else NEVER
+        is_told = self.succession.is_told(self.epoch)
         members = {gateway_id: said(gateway_id) for gateway_id in self.succession.others}
-        return self.fence.may_decide(now, self.epoch, self.sure_until, blind_until, members)
+        return self.fence.may_decide(
+            now,
+            self.epoch,
+            self.sure_until - self._lease_doubt,
+            self.life_until - self._life_doubt if is_told else NEVER,
+            members,
+        )
 
     def renews_life(self) -> bool:
         """Bring the own life up to date; tells whether etcd has yet to hear of it."""
@@ -106,11 +117,12 @@ class Standing:
 
     def is_sure(self, now: float) -> bool:
         """Tell whether its registration stands for certain."""
-        return bool(self.epoch) and now < self.sure_until
+        return bool(self.epoch) and now < self.sure_until - self._lease_doubt
 
     def sees_discovery(self, now: float) -> bool:
         """Tell whether it has heard of etcd of late."""
-        return self.is_sure(now) and self.sure_until - now > (1 - SIGHT_SHARE) * self.lease_seconds
+        heard_at = self.sure_until - self._lease_seconds
+        return self.is_sure(now) and now - heard_at < SIGHT_SHARE * self._lease_seconds
 
     def say_sight(self, now: float) -> bool:
         """Return what is said of that in a heartbeat; False is a promise, see `fencing`."""
@@ -128,5 +140,5 @@ class Standing:
 
     def burials(self, now: float) -> list[Transaction]:
         """Return what ends the lives of those that have stopped for certain."""
-        due = self.succession.burials(now, self.epoch, self.lease_seconds)
+        due = self.succession.burials(now, self.epoch, self._lease_seconds)
         return due if self.is_sure(now) and not self.word.binds(now) else []

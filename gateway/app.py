@@ -20,12 +20,14 @@ import structlog
 from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry, start_http_server
 
+from gateway import cluster_figures
 from gateway.absences import Absences
 from gateway.admin import AdminService
 from gateway.admission import Admission
 from gateway.app_figures import add_gauges, add_store_figures
 from gateway.app_limits import mailbox_limits, member_limits
 from gateway.auth import build_authenticator
+from gateway.balance import Balance
 from gateway.calls import CallLimits
 from gateway.clock import steady_clock
 from gateway.cluster import Cluster, Parts
@@ -209,7 +211,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         )
         view = ClusterView(gateway_id, members, negotiations, draining, durability, now)
         admin = AdminService(exchange.authenticate, view)
-        server, readiness = built_server(exchange, control, limits.sessions_max, admin)
+        server, readiness = built_server(
+            exchange,
+            control,
+            limits.sessions_max,
+            admin,
+            shares_port=settings.server.shared_port is not None,
+        )
         port = listen(server, settings.server)
         view.agents_address = f"{settings.server.host}:{port}"
         named = tuple((settings.server.move_to or "").split(",")) if settings.server.move_to else ()
@@ -260,8 +268,12 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 view.known_cluster = cluster
                 draining.addresses = lambda: named or cluster.addresses()
                 draining.hand_over = cluster.inheritance.hand_over
-                metrics.gauges.update(cluster.gauges())
-                metrics.sums.update(cluster.sums())
+                metrics.gauges.update(cluster_figures.gauges(cluster))
+                metrics.sums.update(cluster_figures.sums(cluster))
+                if settings.server.shared_port is not None:
+                    balance = Balance(exchange.sessions, members.tenants, cluster.siblings, now)
+                    balance.is_paused = lambda: draining.is_moving
+                    running.append(tasks.create_task(balance.run()))
             await set_readiness(readiness, SERVING)
             try:
                 metrics_port = scrape.server_port if scrape else None
@@ -272,8 +284,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 log.info("stopping", streams=len(exchange.sessions))
                 await set_readiness(readiness, NOT_SERVING)
                 admission.stopping = exchange.is_closed = True
-                exchange.stop(draining.addresses(), random.random)
                 if cluster is not None:
+                    named = named or cluster.addresses(without_siblings=True)
+                exchange.stop(named, random.random)
+                if cluster is not None and named:
                     await cluster.emptied(settings.server.shutdown_grace)
                 await server.stop(settings.server.shutdown_grace)
                 await joined.aclose()

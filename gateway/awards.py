@@ -5,6 +5,11 @@ the call stands, and what the negotiation does next is held behind it, so the or
 award of another negotiation of the same call stands, because its gateway was lost and the
 initiator called again, or because two gateways both took it for theirs, then that is the outcome
 the initiator is told, and nobody wins here.
+
+While etcd is away for everybody (`is_blind`) nothing is held: an award is told at once, and what
+was held is told too, because nobody else can write one either. It is written when etcd is back. Its
+call can have a second award only if, besides, its initiator lost this gateway meanwhile and called
+again elsewhere; then an error in the log names both.
 """
 
 from __future__ import annotations
@@ -44,6 +49,16 @@ class Step:
     cause: Cause | None
 
 
+@dataclass(slots=True)
+class _Held:
+    """A negotiation that waits for the log."""
+
+    shard: Shard[Cause]
+    steps: deque[Step]
+    asked: Entry
+    """The award that the log is asked for; that of the first step."""
+
+
 class AwardGate:
     """Lets steps be carried out when their awards stand."""
 
@@ -59,9 +74,15 @@ class AwardGate:
         self._propose = propose
         self._perform = perform
         self._concerns = concerns
-        self._held: dict[str, deque[Step]] = {}
+        self.is_blind: Callable[[], bool] = lambda: False
+        """Tells whether awards are told unwritten: nobody can write one now."""
+        self._held: dict[str, _Held] = {}
         self.superseded = 0
         """Negotiations whose call had an award already."""
+        self.blind = 0
+        """Awards that were told before they were written."""
+        self.doubled = 0
+        """Those of them whose call turned out to have another one."""
 
     def __len__(self) -> int:
         """Return how many negotiations wait for the log."""
@@ -83,27 +104,46 @@ class AwardGate:
         held = self._held.get(negotiation_id)
         step = Step(shard.at, event, effects, cause)
         if held is not None:
-            held.append(step)
+            held.steps.append(step)
             return True
         outcome = _award_in(effects)
         if outcome is None or not self._concerns(negotiation_id):
             return False
-        self._held[negotiation_id] = deque([step])
-        self._ask(shard, negotiation_id, outcome)
-        return True
+        is_told = self.is_blind()
+        asked = Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome))
+        if is_told:
+            self.blind += 1
+        else:
+            self._held[negotiation_id] = _Held(shard, deque([step]), asked)
+        self._ask(shard, asked)
+        return not is_told
 
-    def _ask(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
+    def look(self) -> None:
+        """Let go on what waits for a log that nobody can write now."""
+        if not self.is_blind():
+            return
+        for negotiation_id, held in list(self._held.items()):
+            del self._held[negotiation_id]
+            self.blind += 1
+            for step in held.steps:
+                self._carry_out(held.shard, negotiation_id, step)
+
+    def _ask(self, shard: Shard[Cause], asked: Entry) -> None:
+        negotiation_id = asked.negotiation_id
         state = shard.table.state(negotiation_id)
         assert state is not None, "a negotiation that awards is remembered"
         call = state.terms.call
-        entry = Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome))
         key = call_key(negotiation_id.rpartition("-")[2], call.initiator, call.msg_id)
-        self._propose(key, entry, lambda stands: self._hear(shard, negotiation_id, stands))
+        self._propose(key, asked, lambda stands: self._hear(asked, stands))
 
-    def _hear(self, shard: Shard[Cause], negotiation_id: str, stands: Entry) -> None:
-        held = self._held[negotiation_id]
-        step = held.popleft()
-        if stands.negotiation_id != negotiation_id:
+    def _hear(self, asked: Entry, stands: Entry) -> None:
+        negotiation_id = asked.negotiation_id
+        held = self._held.get(negotiation_id)
+        if held is None or held.asked is not asked:
+            self._compare(asked, stands)
+            return
+        step = held.steps.popleft()
+        if not _is_same(asked, stands):
             self.superseded += 1
             log.warning(
                 "the call had an award already",
@@ -113,14 +153,27 @@ class AwardGate:
             )
             effects = superseded(step.effects or [], orjson.loads(stands.outcome))
             step = Step(step.at, step.event, effects, step.cause)
-        self._carry_out(shard, negotiation_id, step)
-        while held:
-            outcome = _award_in(held[0].effects)
+        self._carry_out(held.shard, negotiation_id, step)
+        while held.steps:
+            outcome = _award_in(held.steps[0].effects)
             if outcome is not None:
-                self._ask(shard, negotiation_id, outcome)
+                held.asked = Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome))
+                self._ask(held.shard, held.asked)
                 return
-            self._carry_out(shard, negotiation_id, held.popleft())
+            self._carry_out(held.shard, negotiation_id, held.steps.popleft())
         del self._held[negotiation_id]
+
+    def _compare(self, asked: Entry, stands: Entry) -> None:
+        """See whether an award that was told unwritten is the one that stands."""
+        if not _is_same(asked, stands):
+            self.doubled += 1
+            log.error(
+                "a call has two awards: one was told while nobody saw etcd",
+                told=asked.negotiation_id,
+                gateway=asked.gateway_id,
+                written=stands.negotiation_id,
+                written_by=stands.gateway_id,
+            )
 
     def _carry_out(self, shard: Shard[Cause], negotiation_id: str, step: Step) -> None:
         now, shard.at = shard.at, step.at
@@ -128,6 +181,14 @@ class AwardGate:
             self._perform(shard, negotiation_id, step.event, step.effects, step.cause)
         finally:
             shard.at = now
+
+
+def _is_same(asked: Entry, stands: Entry) -> bool:
+    """Tell whether an award is the one that stands.
+
+    One negotiation is decided by two gateways only by a mistake; then too the first award counts.
+    """
+    return (asked.negotiation_id, asked.gateway_id) == (stands.negotiation_id, stands.gateway_id)
 
 
 def _award_in(effects: Sequence[Effect] | None) -> Mapping[str, Any] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -48,6 +48,7 @@ from gateway.presence import Presence
 from gateway.refusals import Fault
 from gateway.router import Router
 from gateway.settings import FederationSettings, Settings
+from gateway.shard_fence import ShardFence
 from gateway.validation import Validation
 from llmx.v1 import cluster_pb2
 
@@ -123,8 +124,9 @@ class Cluster:
         self._client: EtcdClient | None = None
         self._discovery: Discovery | None = None
         self._peering: Peering | None = None
-        self._log: AwardLog | None = None
-        self._gate: AwardGate | None = None
+        self.award_log: AwardLog | None = None
+        self.gate: AwardGate | None = None
+        self.fence: ShardFence | None = None
 
     def __repr__(self) -> str:
         """Tell the state in words."""
@@ -153,7 +155,7 @@ class Cluster:
         durability = self._parts.durability
         if durability is not None and durability.concerns(negotiation_id):
             return True
-        return self._gate is not None and negotiation_id in self._gate
+        return self.gate is not None and negotiation_id in self.gate
 
     def _living(self) -> Collection[str]:
         return self.members.keys()
@@ -162,11 +164,37 @@ class Cluster:
         """Return the state of every link."""
         return [] if self._peering is None else self._peering.links()
 
-    def addresses(self) -> tuple[str, ...]:
-        """Return where agents can go instead: gateways of this region first."""
+    def addresses(self, *, without_siblings: bool = False) -> tuple[str, ...]:
+        """Return where agents can go instead: gateways of this region first.
+
+        Siblings are the processes that share a port with this one; they stop when it does.
+        """
         region = self._settings.federation.region
         others = sorted(self.members.values(), key=lambda info: (info.region != region, info.load))
-        return tuple(info.agents_address for info in others if info.agents_address)
+        return tuple(
+            info.agents_address
+            for info in others
+            if info.agents_address and not (without_siblings and self._is_sibling(info))
+        )
+
+    def siblings(self) -> dict[str, str]:
+        """Return where agents connect to each sibling that is linked and has its own address."""
+        linked = {link.gateway_id for link in self.links() if link.state == "open"}
+        return {
+            info.gateway_id: info.agents_address
+            for info in self.members.values()
+            if info.agents_address not in ("", self._agents_address)
+            and info.gateway_id in linked
+            and self._is_sibling(info)
+        }
+
+    def _is_sibling(self, info: MemberInfo) -> bool:
+        unix = self._settings.federation.unix
+        return (
+            self._settings.server.shared_port is not None
+            and unix is not None
+            and info.peer_address.startswith(f"unix:{unix.parent}/")
+        )
 
     def describe(self, told: cluster_pb2.Cluster) -> None:
         """Say how others are found."""
@@ -200,7 +228,7 @@ class Cluster:
             hear=self.peers.hear,
             begun=self._begun,
             ended=self._ended,
-            sees_discovery=self._sees_discovery,
+            sees_discovery=lambda: self.discovery.say_sight(),
             tls=tls,
         )
         self.peers.send = peering.send
@@ -220,9 +248,18 @@ class Cluster:
             if federation.etcd is not None:
                 self._client = await stack.enter_async_context(etcd_client(federation, self._now))
                 self._discovery = EtcdDiscovery(
-                    self._client, federation.cluster, own, federation.lease_seconds, self._now
+                    self._client,
+                    federation.cluster,
+                    own,
+                    federation.lease_seconds,
+                    self._now,
+                    said=peering.view,
+                    heartbeat_seconds=federation.heartbeat_seconds,
                 )
-                self._log = self._award_log(self._client, federation)
+                self.fence = fence = ShardFence(self._discovery, self._now)
+                for shard in self._parts.negotiations.shards:
+                    shard.may_decide = fence.may_decide
+                self._write_awards(self._client, federation, fence)
             else:
                 self._discovery = static_discovery(own, federation)
             self._discovery.on_change = self._members_changed
@@ -235,7 +272,7 @@ class Cluster:
                         self._discovery.run(),
                         self._look(),
                         self._register_schemas(),
-                        *(() if self._log is None else (self._log.run(),)),
+                        *(() if self.award_log is None else (self.award_log.run(),)),
                     )
                 ]
                 log.info(
@@ -275,11 +312,14 @@ class Cluster:
             for member in tenant.members.values():
                 self.presence.announce(member)
 
-    def _award_log(self, client: EtcdClient, federation: FederationSettings) -> AwardLog | None:
+    def _write_awards(
+        self, client: EtcdClient, federation: FederationSettings, fence: ShardFence
+    ) -> None:
+        """Have awards written before they are told, those that the settings want so."""
         if federation.awards == "none":
-            return None
+            return
         parts = self._parts
-        kept = AwardLog(
+        self.award_log = written = AwardLog(
             client, f"{federation.cluster}/awards/", federation.awards_seconds, self._now
         )
         durability, is_for_all = parts.durability, federation.awards == "all"
@@ -287,13 +327,28 @@ class Cluster:
         def concerns(negotiation_id: str) -> bool:
             return is_for_all or (durability is not None and durability.concerns(negotiation_id))
 
-        self._gate = AwardGate(self.gateway_id, kept.propose, parts.negotiations.perform, concerns)
-        parts.negotiations.gate = self._gate.takes
-        return kept
+        self.gate = AwardGate(
+            self.gateway_id, written.propose, parts.negotiations.perform, concerns
+        )
+        self.gate.is_blind = lambda: written.has_room and fence.is_blind()
+        parts.negotiations.gate = self.gate.takes
 
-    def _sees_discovery(self) -> bool:
+    @property
+    def sees_etcd(self) -> bool:
+        """Tell whether etcd answers, or is not needed."""
         state = self.discovery.state
         return state is None or state.reachable
+
+    @property
+    def lease_seconds_left(self) -> float:
+        """Return in how many seconds others may take this gateway for gone."""
+        return self.discovery.sure_until - self._now()
+
+    @property
+    def remote_agents(self) -> int:
+        """Return how many agents of other gateways are known."""
+        tenants = list(self._parts.members.tenants.values())
+        return sum(len(tenant.everyone) - len(tenant.members) for tenant in tenants)
 
     def _members_changed(self) -> None:
         assert self._peering is not None, "it runs"
@@ -334,49 +389,5 @@ class Cluster:
             await asyncio.sleep(LOOK_SECONDS)
             self.presence.look()
             self.peers.retry()
-
-    def gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
-        """Return what a scrape wants to know of the cluster."""
-        return {
-            "llmx_cluster_members": ("Other gateways.", lambda: len(self.members)),
-            "llmx_links_open": (
-                "Links with a stream of their own.",
-                lambda: sum(link.state == "open" for link in self.links()),
-            ),
-            "llmx_link_messages_queued": (
-                "Messages that wait for other gateways.",
-                lambda: sum(link.queued + link.unconfirmed for link in self.links()),
-            ),
-            "llmx_discovery_reachable": (
-                "1 while etcd answers, or is not needed, else 0.",
-                lambda: float(self._sees_discovery()),
-            ),
-            "llmx_lease_seconds_left": (
-                "Seconds until others may take this gateway for gone.",
-                lambda: min(max(self.discovery.sure_until - self._now(), 0.0), 86_400.0),
-            ),
-            "llmx_remote_agents": (
-                "Agents of other gateways.",
-                lambda: sum(
-                    len(tenant.everyone) - len(tenant.members)
-                    for tenant in list(self._parts.members.tenants.values())
-                ),
-            ),
-            "llmx_awards_waiting": (
-                "Negotiations whose award waits for etcd.",
-                lambda: 0 if self._gate is None else len(self._gate),
-            ),
-        }
-
-    def sums(self) -> dict[str, tuple[str, Callable[[], float]]]:
-        """Return what has been counted."""
-        return {
-            "llmx_awards_written_total": (
-                "Awards written to etcd.",
-                lambda: 0 if self._log is None else self._log.written,
-            ),
-            "llmx_awards_found_total": (
-                "Awards of calls that had one already.",
-                lambda: 0 if self._log is None else self._log.found,
-            ),
-        }
+            if self.gate is not None:
+                self.gate.look()

@@ -34,24 +34,38 @@ def peer_server(
     )
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = dict(peering.handlers())
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(PEERING, handlers),))
-    host, colon, _ = federation.listen.rpartition(":")
+    addresses = []
+    if federation.unix is not None:
+        addresses.append(f"unix:{federation.unix}")
+        try:
+            server.add_insecure_port(addresses[0])
+        except RuntimeError as error:
+            raise SettingsError(
+                f"federation.unix={federation.unix}: {error}; it must be a path in a folder that "
+                "can be written to, of 100 bytes at most"
+            ) from error
+    if federation.listen is not None:
+        addresses.append(_listening(server, federation.listen, federation.advertise, tls))
+    return server, ",".join(addresses)
+
+
+def _listening(
+    server: grpc.aio.Server, listen: str, advertise: str | None, tls: PeerTls | None
+) -> str:
+    """Have the server listen; returns where others find it."""
+    host, colon, _ = listen.rpartition(":")
     try:
         if tls is None:
-            port = server.add_insecure_port(federation.listen)
+            port = server.add_insecure_port(listen)
         else:
-            port = server.add_secure_port(federation.listen, tls.server_credentials())
-        if federation.unix is not None:
-            server.add_insecure_port(f"unix:{federation.unix}")
+            port = server.add_secure_port(listen, tls.server_credentials())
     except RuntimeError as error:
         raise SettingsError(
-            f"federation.listen={federation.listen}: {error}; for example 127.0.0.1:0"
+            f"federation.listen={listen}: {error}; for example 127.0.0.1:0"
         ) from error
     if not colon or host in ("0.0.0.0", "[::]", ""):
         host = "127.0.0.1"
-    address = federation.advertise or f"{host}:{port}"
-    if federation.unix is not None:
-        address = f"unix:{federation.unix},{address}"
-    return server, address
+    return advertise or f"{host}:{port}"
 
 
 def peer_tls(federation: FederationSettings) -> PeerTls | None:
@@ -97,7 +111,7 @@ def static_discovery(own: MemberInfo, federation: FederationSettings) -> StaticD
                     gateway_id=named["gateway"],
                     region=named["region"] or federation.region,
                     peer_address=named["address"],
-                    agents_address="",
+                    agents_address=named["agents"] or "",
                 )
             )
     epoch = time.time_ns() // 1_000_000  # of two lives of one gateway the later one counts

@@ -29,8 +29,11 @@ _HARMLESS_MAX: Final = 1_000
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Make structlog write to `stream`, standard error when None, as the settings say."""
+def set_up_logs(settings: LogSettings, stream: TextIO | None = None, process: str = "") -> None:
+    """Make structlog write to `stream`, standard error when None, as the settings say.
+
+    Where several processes write to one place, each line bears the name of its `process`.
+    """
     target = sys.stderr if stream is None else stream
     is_json = settings.format == "json"
     renderer: structlog.typing.Processor
@@ -47,6 +50,7 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             _add_time,
+            *([_Signed(process)] if process else []),
             _Confidential(payloads=settings.payloads),
             *tracebacks,
             renderer,
@@ -67,6 +71,19 @@ def _add_time(
 ) -> MutableMapping[str, Any]:
     event["timestamp"] = iso_text(time.time())  # the wall time, as other programs log it
     return event
+
+
+class _Signed:
+    """Says which process a line is of."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+
+    def __call__(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event["process"] = self._process
+        return event
 
 
 _is_plain = re.compile(r'[^\s"=]+').fullmatch

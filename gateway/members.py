@@ -24,6 +24,8 @@ from gateway.outbox import Outbox
 AGENT_ADDRESS = re.compile(r"agent://[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 TAG_LENGTH = 11
+NOBODY_YET = -1
+"""The generation of an agent that has registered nothing here."""
 RECEIPTS_MAX = 10_000
 """Receipts that may wait for an agent."""
 CAPABILITY = re.compile(r"[A-Za-z0-9._~@:/-]{1,128}")
@@ -108,7 +110,8 @@ class Member:
     receipts_due: list[str] = field(default_factory=list)
     """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
     generation: int = 0
-    """Counts its moves between gateways."""
+    """Counts its moves between gateways; NOBODY_YET while messages wait for it that it has not
+    registered for here."""
 
     def answer_opened(self, opened: bytes) -> None:
         """Tell the agent, now or when it resumes, a serialised NegotiationOpened."""

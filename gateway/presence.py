@@ -25,7 +25,7 @@ from federation.regional_topics import RegionalTopics
 from gateway.clock import Clock
 from gateway.consents import ConsentGrant
 from gateway.handover import Handover
-from gateway.members import Member, MemberGroup, Members, Tenant
+from gateway.members import NOBODY_YET, Member, MemberGroup, Members, Tenant
 from gateway.negotiations import Negotiations
 from gateway.peers import Peers, Soon, call_soon
 from gateway.remote_members import RemoteMember
@@ -76,14 +76,24 @@ class Presence:
         self.on_schema: Callable[[SchemaAt], None] = lambda schema: None
         """Hears of schemas that were registered elsewhere."""
         handover.on_gone = self._lose
-        members.on_change.append(self.announce)
+        members.on_change.append(self._registered)
         members.on_forget.append(self._forgotten)
         peers.heard["directory"] = self._hear
 
     # Outwards.
 
+    def _registered(self, member: Member) -> None:
+        member.generation = max(member.generation, 0)
+        self.announce(member)
+
     def announce(self, member: Member) -> None:
-        """Tell the others what a member registered, and whether it is away."""
+        """Tell the others what a member registered, and whether it is away.
+
+        Nothing is told of one that has registered nothing here: messages wait for it that came
+        from here, and its home may be elsewhere.
+        """
+        if member.generation == NOBODY_YET:
+            return
         if self._announcer.put(
             member.tenant.name,
             member.agent_id,

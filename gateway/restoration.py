@@ -12,7 +12,7 @@ import structlog
 from gateway.durable_negotiations import DurableNegotiations
 from gateway.journal import stories
 from gateway.mailbox import Mailbox
-from gateway.members import Members
+from gateway.members import NOBODY_YET, Members
 from gateway.roster import Roster
 from gateway.store import Store
 
@@ -38,6 +38,8 @@ async def restore(
         if member is None:
             tenant_name, agent_id, _ = owner.rsplit("|", 2)
             member = members.join(tenant_name, agent_id, now)
+            if member is not None:
+                member.generation = NOBODY_YET  # its home may be another gateway
         if member is None:
             homeless += 1
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Final, Protocol
 
-from gateway.settings_federation import FederationSettings
+from gateway.settings_federation import PEER, FederationSettings
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     AuthSettings,
@@ -94,15 +94,29 @@ def _limits_that_nobody_meets(limits: LimitSettings) -> Iterator[tuple[str, str,
 def _no_way(addresses: str, server: ServerSettings) -> str:
     """Return why agents cannot go to `addresses`; empty when they can."""
     for address in addresses.split(","):
-        host, colon, port = address.rpartition(":")
-        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if not colon or not bare or (":" in bare) == (bare == host):
-            return "must be host:port, several with commas"
-        if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= PORT_MAX:
-            return "the port must be 1 to 65,535"
-        if (bare, int(port)) == (server.host.strip("[]"), server.port):
+        reason = _no_address(address)
+        if reason:
+            return reason
+        host, _, port = address.rpartition(":")
+        if (host.strip("[]"), int(port)) == (server.host.strip("[]"), server.port):
             return "must be another gateway, not this one"
     return ""
+
+
+def _no_address(address: str) -> str:
+    """Return why nobody can be found at an address; empty when somebody can."""
+    host, colon, port = address.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or "/" in bare or (":" in bare) == (bare == host):
+        return "must be host:port, several with commas"
+    if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= PORT_MAX:
+        return "the port must be 1 to 65,535"
+    return ""
+
+
+def _no_place(address: str) -> str:
+    """Return why no gateway can be found at an address; a Unix socket is one too."""
+    return "" if address.startswith("unix:/") else _no_address(address)
 
 
 def _of_federation(
@@ -110,11 +124,40 @@ def _of_federation(
 ) -> Iterator[tuple[str, str, str]]:
     if federation.is_on and server.gateway_id == ServerSettings().gateway_id:
         yield "server", "gateway_id", "needs a name of its own in a cluster, for example eu-1"
+    if federation.is_on and federation.listen is None and federation.unix is None:
+        yield "federation", "listen", "needs unix, if it is none; for example 127.0.0.1:0"
     if federation.etcd is not None and federation.peers is not None:
         yield "federation", "peers", "there is etcd too; give one of them"
+    yield from _addresses_of_nobody(federation)
     if (federation.etcd_user is None) != (federation.etcd_password_file is None):
         yield "federation", "etcd_user", "needs etcd_password_file beside it; give both, or none"
     if (federation.etcd_certificate is None) != (federation.etcd_key is None):
         yield "federation", "etcd_certificate", "needs etcd_key beside it; give both, or none"
     if len({one is None for one in (federation.certificate, federation.key, federation.ca)}) > 1:
         yield "federation", "certificate", "needs key and ca beside it; give all three, or none"
+
+
+def _addresses_of_nobody(federation: FederationSettings) -> Iterator[tuple[str, str, str]]:
+    peers = [PEER.fullmatch(part) for part in (federation.peers or "").split(",") if part]
+    ids = [match["gateway"] for match in peers if match is not None]
+    if (
+        None in peers
+        or len(set(ids)) != len(ids)
+        or any(
+            _no_place(match["address"]) or (match["agents"] and _no_address(match["agents"]))
+            for match in peers
+            if match is not None
+        )
+    ):
+        reason = "must be id=host:port or id@region=host:port, several with commas, each id once, "
+        yield "federation", "peers", f"{reason}for example us-1@us=us-1.example:7601"
+    for name, addresses, instance in (
+        ("etcd", federation.etcd, "127.0.0.1:2379"),
+        ("advertise", federation.advertise, "eu-1.example:7601"),
+        ("agents_address", federation.agents_address, "eu-1.example:7600"),
+    ):
+        for address in () if addresses is None else addresses.split(","):
+            reason = _no_address(address) if name == "etcd" else _no_place(address)
+            if reason:
+                yield "federation", name, f"{reason}, for example {instance}"
+                break

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gateway.settings_groups import MIB, Bytes, Count, Group, Seconds, Word
 
 PEER: Final = re.compile(
-    r"(?P<gateway>[A-Za-z0-9][A-Za-z0-9-]{0,62})(?:@(?P<region>[A-Za-z0-9-]{1,63}))?=(?P<address>\S+)"
+    r"(?P<gateway>[A-Za-z0-9][A-Za-z0-9-]{0,62})(?:@(?P<region>[A-Za-z0-9-]{1,63}))?"
+    r"=(?P<address>[^=\s]+)(?:=(?P<agents>[^=\s]+))?"
 )
 Several = Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^\S+$")]
 """One or more of something, with commas."""
@@ -49,10 +50,11 @@ class FederationSettings(Group):
     peers: Several | None = Field(
         default=None,
         description="The other gateways where there is no etcd: `id@region=host:port`, several "
-        "with commas",
+        "with commas; one more `=host:port` tells where agents connect that are sent there",
     )
-    listen: Word = Field(
-        default="127.0.0.1:0", description="Where gateways connect; port 0 takes a free one"
+    listen: Word | None = Field(
+        default="127.0.0.1:0",
+        description="Where gateways connect; port 0 takes a free one, none is for `unix` alone",
     )
     advertise: Word | None = Field(
         default=None, description="Where the others find `listen`, if that is not what they dial"
@@ -100,16 +102,6 @@ class FederationSettings(Group):
     awards_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = Field(
         default=3600, description="Seconds that an award can be found there"
     )
-
-    @field_validator("peers")
-    @classmethod
-    def _check_peers(cls, peers: str | None) -> str | None:
-        """Refuse what names no gateway, or one twice."""
-        named = [PEER.fullmatch(part.strip()) for part in (peers or "").split(",") if part.strip()]
-        ids = [match["gateway"] for match in named if match is not None]
-        if None in named or len(set(ids)) != len(ids):
-            raise ValueError("must be id=host:port or id@region=host:port, each id once")
-        return peers
 
     @property
     def is_on(self) -> bool:

@@ -58,6 +58,16 @@ class ServerSettings(Group):
     )
     host: Word = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 means all")
     port: Port = Field(default=7600, description="Port for agents; 0 takes a free one")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="Processes that share the port and the work, each a gateway of its own: "
+        "`<gateway_id>-1` and so on",
+    )
+    shared_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None,
+        description="Port for agents that other processes of this machine listen on too, beside "
+        "`port`; a gateway of several `processes` sets it",
+    )
     unix: Path | None = Field(default=None, description="Unix socket to listen on as well")
     tls_certificate: Path | None = Field(
         default=None, description="PEM file; with tls_key turns TLS on"

@@ -58,15 +58,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="in under a minute: shorter and fewer cases")
     add("--contractors", type=_numbers(1_000), help="how many, %(default)s", default=CONTRACTORS)
     add("--in-flight", type=_numbers(4_096), help="rounds at a time, 1,8,32,128")
-    add("--rounds", type=_number(10_000_000), help="end a case after so many rounds")
+    add("--rounds", type=number_to(10_000_000), help="end a case after so many rounds")
     add("--seconds", type=float, help="end a case after so many seconds (3; 0.6 if quick)")
-    add("--repeats", type=_number(50), default=3, help="how often each case is played, 3")
+    add("--repeats", type=number_to(50), default=3, help="how often each case is played, 3")
     add("--only", choices=("ours", "floor"), help="play against one of the two")
     add("--out", type=Path, help="write the whole result to this file, as JSON")
     add("--history", type=Path, default=HISTORY, help="append a line to this file")
     add("--profile", type=Path, metavar="FOLDER", help="profile the gateway instead, 12 × 32")
-    add("--server-core", type=_core, default=_own_core(0), help="a number, or any")
-    add("--client-core", type=_core, default=_own_core(1), help="a number, or any")
+    add("--server-core", type=core_in, default=own_core(0), help="a number, or any")
+    add("--client-core", type=core_in, default=own_core(1), help="a number, or any")
     options = parser.parse_args(arguments)
     options.in_flight = options.in_flight or (QUICK_IN_FLIGHT if options.quick else IN_FLIGHT)
     if options.seconds is None:
@@ -122,7 +122,7 @@ def _run(options: argparse.Namespace) -> None:
     report.show(compared, costs, Console(width=max(console.width, TABLE_COLUMNS)))
 
 
-def _number(most: int) -> Callable[[str], int]:
+def number_to(most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
@@ -132,7 +132,7 @@ def _number(most: int) -> Callable[[str], int]:
 
 
 def _numbers(most: int) -> Callable[[str], tuple[int, ...]]:
-    number = _number(most)
+    number = number_to(most)
 
     def read(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(number(part) for part in text.split(",")))
@@ -140,7 +140,7 @@ def _numbers(most: int) -> Callable[[str], tuple[int, ...]]:
     return read
 
 
-def _core(text: str) -> int | None:
+def core_in(text: str) -> int | None:
     if text == "any":
         return None
     if text.isascii() and text.isdigit() and int(text) in os.sched_getaffinity(0):
@@ -149,7 +149,7 @@ def _core(text: str) -> int | None:
     raise argparse.ArgumentTypeError(f"{text!r} is no core of this process; it has {allowed}")
 
 
-def _own_core(place: int) -> int | None:
+def own_core(place: int) -> int | None:
     """Return the core at a place among those of this process, None when there are not two."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[place] if len(cores) > 1 else None

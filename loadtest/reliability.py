@@ -34,14 +34,18 @@ def refresh(page: Path, mark: str, table: str) -> None:
 
 def as_table(command: str, machine: Result, rows: Sequence[Row]) -> str:
     """Return rows as a table of Markdown under the command that measured them."""
+    lines = ("| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows))
+    return "\n".join((f"{taken_by(command, machine)}:", "", *lines))
+
+
+def taken_by(command: str, machine: Result) -> str:
+    """Say how figures were taken: the command, the commit, the machine."""
     changed = " with changes" if machine.get("uncommitted_changes") else ""
-    told = (
+    return (
         f"`{command}`, commit {machine.get('commit') or 'unknown'}{changed}, "
         f"{machine.get('cores')} cores, CPython {machine.get('python')}, "
-        f"grpcio {machine.get('libraries', {}).get('grpcio')}:"
+        f"grpcio {machine.get('libraries', {}).get('grpcio')}"
     )
-    lines = ("| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows))
-    return "\n".join((told, "", *lines))
 
 
 def rows_of_sessions(result: Result) -> list[Row]:

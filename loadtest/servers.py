@@ -77,7 +77,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time so far of the process and all that it has started."""
-        return sum(_cpu_seconds_of(pid) for pid in _with_descendants(self.pid))
+        return sum(cpu_seconds_of(pid) for pid in _with_descendants(self.pid))
 
     def resident_bytes(self) -> int:
         """Return the memory that the process itself holds, 0 when it is gone."""
@@ -176,7 +176,7 @@ def _with_descendants(pid: int) -> list[int]:
     return found
 
 
-def _cpu_seconds_of(pid: int) -> float:
+def cpu_seconds_of(pid: int) -> float:
     """Return user and system time, with that of children that have ended; 0 when gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

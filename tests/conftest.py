@@ -1,4 +1,4 @@
-"""Runs the tests that are coroutines, each in a loop of its own."""
+"""Runs the tests that are coroutines, each in a loop of its own; lets examples take their time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import inspect
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("llmx", deadline=None)  # a busy machine is no mistake of ours
+settings.load_profile("llmx")
 
 TEST_SECONDS_MAX = 30.0
 """What has not ended then hangs."""

@@ -1,7 +1,7 @@
 """Observing a prefix for ever, whatever happens to etcd.
 
-    all that is there → changes … → (the stream ends) → is it the same store? → changes …
-                                                      ↘ no, or it has forgotten: all that is there
+    all that is there → a stream → is it the same store? → changes … → (it ends) → a stream …
+                                 ↘ no, or it has forgotten → all that is there
 
 One stream for each observer. It asks for progress all the time, because a frozen server keeps its
 connections: whoever does not answer within `attempt_seconds` is left for the next endpoint.
@@ -25,7 +25,7 @@ from federation.etcd.errors import (
 )
 from federation.etcd.history import Anew, Changes, History, Refused, Snapshot
 from federation.etcd.ranges import everything
-from federation.etcd.transactions import KeyValue, Prefix, bounds, pair_of
+from federation.etcd.transactions import Prefix, bounds
 from federation.etcd.v1.key_value_pb2 import RangeRequest
 from federation.etcd.v1.watch_pb2 import (
     WatchCreateRequest,
@@ -48,8 +48,6 @@ async def observed(calls: Calls, prefix: str) -> AsyncGenerator[Snapshot | Chang
     pause = PAUSE_SECONDS_FIRST
     while True:
         try:
-            if history is not None and not await _is_same_store(calls, history.anchor):
-                history, reason = None, "the store has lost what it had told"
             if history is None:
                 pairs, header = await everything(calls, prefix)
                 history = History(header.cluster_id, header.revision, tuple(pairs))
@@ -69,15 +67,18 @@ async def observed(calls: Calls, prefix: str) -> AsyncGenerator[Snapshot | Chang
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
 
-async def _is_same_store(calls: Calls, anchor: KeyValue | None) -> bool:
+async def _difference(calls: Calls, prefix: str, history: History) -> str:
+    """Return why the store is not the one that was observed; empty if it is."""
+    anchor = history.anchor
     if anchor is None:
-        return True
-    key, _ = bounds(anchor.key)
+        request = RangeRequest(key=bounds(Prefix(prefix))[0])
+    else:
+        request = RangeRequest(key=bounds(anchor.key)[0], revision=anchor.mod_revision)
     try:
-        answer = await calls.ask(RANGE, RangeRequest(key=key, revision=anchor.mod_revision))
-    except EtcdCompacted:
-        return False
-    return [pair_of(pair) for pair in answer.kvs] == [anchor]
+        answer = await calls.ask(RANGE, request)
+    except EtcdCompacted as gone:
+        return f"what it had told is not there any more: {gone.details}"
+    return "" if history.is_of(answer) else "the store has lost what it had told"
 
 
 async def _changes(
@@ -92,6 +93,10 @@ async def _changes(
 
     stream = await calls.on_each(begin)
     try:
+        # Now, not before: a store that is replaced from here on ends the stream.
+        if difference := await _difference(calls, prefix, history):
+            yield Anew(difference)
+            return
         response = stream.first
         while True:
             news = history.hear(response)

@@ -36,8 +36,8 @@ pytestmark = pytest.mark.slow
 
 IS_LONG = "LLMX_ETCD_FAULTS" in os.environ
 AWAY_SECONDS = 5.0 if IS_LONG else 0.5
-FROZEN_SECONDS = 8.0 if IS_LONG else 1.6
-FROZEN_LEASE_SECONDS = 5 if IS_LONG else 1
+FROZEN_SECONDS = 8.0 if IS_LONG else 2.8
+FROZEN_LEASE_SECONDS = 5 if IS_LONG else 2
 NO_QUORUM_SECONDS = 7.0 if IS_LONG else 1.5
 FROZEN_FOLLOWER_SECONDS = 14.0 if IS_LONG else 2.0
 
@@ -73,11 +73,11 @@ async def test_a_server_that_was_frozen_for_longer_than_the_lease_sees_a_new_epo
         await passed(thaws_at - time.monotonic())
         assert not witness.is_sure
         etcd.thaw()
-        await witness.until(lambda: len(witness.epochs) == 3, lease + 2.0)
+        first = witness.epochs[0]
+        await witness.until(lambda: witness.registration.epoch > first, lease + 2.0)
         await witness.settled()
         assert len(witness.snapshots) == 1
-        first, lost, second = witness.epochs
-        assert (lost, first < second) == (0, True)
+        assert witness.epochs[1] == 0, "it was told that it was lost"
 
 
 async def test_a_leader_that_is_killed_is_replaced_and_nobody_misses_anything(
@@ -210,7 +210,7 @@ async def test_a_store_that_was_replaced_by_an_older_copy_is_noticed(tmp_path: P
         async with witnessed([etcd.endpoint]) as witness:
             await witness.runs(20)
             assert await gone_back(etcd, copy, witness)
-            await witness.until(lambda: len(witness.epochs) == 3)  # it was lost too
+            await witness.until(lambda: len(witness.epochs) >= 3)  # it was lost too
             await witness.settled()
             assert len(witness.snapshots) == 2
             registered = await witness.observer.get(f"{REGISTERED}me")

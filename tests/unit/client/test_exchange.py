@@ -38,8 +38,9 @@ class Talker:
             "is_done": lambda: self.is_done,
         }
         tokens = Tokens(more.pop("token", "t"))
+        has_others = more.pop("has_others", False)
         return await Exchange(self.stream, Talk(**(talk | more)), tokens, self.wake).run(
-            address, None
+            address, None, has_others=has_others
         )
 
     def _begin(self, frame: ExchangeResponse) -> None:
@@ -99,6 +100,17 @@ async def test_a_gateway_that_never_says_welcome_is_not_waited_for(
         gateway.admits = lambda agent: gate.is_set()
         ending = await Talker().run(gateway.address)
     assert (ending.code, ending.goodbye) == (grpc.StatusCode.CANCELLED, "silent")
+
+
+async def test_where_there_are_others_a_gateway_is_waited_for_less_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "ELSEWHERE_SECONDS_MAX", 0.01)
+    gate = asyncio.Event()
+    async with TinyGateway() as gateway:
+        gateway.admits = lambda agent: gate.is_set()
+        ending = await Talker().run(gateway.address, has_others=True)
+    assert (ending.goodbye, ending.detail) == ("silent", "no Welcome within 0.01 s")
 
 
 async def test_a_token_source_that_fails_is_tried_again_like_a_gateway_that_is_away() -> None:

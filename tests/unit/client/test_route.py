@@ -63,6 +63,14 @@ def test_of_several_configured_addresses_the_first_is_preferred() -> None:
     assert tried(route, 4) == ["b:1", "a:1", "c:1", "b:1"]
 
 
+def test_a_route_knows_whether_there_is_another_address() -> None:
+    assert not Route("a:1").has_others
+    assert Route("a:1,b:1").has_others
+    route = Route("a:1")
+    route.move(["b:1"])
+    assert route.has_others
+
+
 def test_who_was_asked_to_move_still_knows_every_configured_address() -> None:
     route = Route("a:1,b:1")
     route.move(["c:1", "b:1"])

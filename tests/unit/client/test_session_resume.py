@@ -198,6 +198,16 @@ async def test_a_silent_gateway_is_left_and_the_session_goes_on(agent: AgentMake
             assert gateway.hellos[1].hello.resume_token == gateway.members[BOB].token
 
 
+async def test_who_knows_other_gateways_does_not_go_back_to_a_silent_one(agent: AgentMaker) -> None:
+    """It takes connections, for the kernel does that, and may never answer on them."""
+    async with TinyGateway() as one, TinyGateway() as two:
+        one.heartbeat = 0.02
+        async with agent("bob", f"{one.address},{two.address}"):
+            one.admits = lambda name: False
+            await two.until(lambda: BOB in two.members)
+        assert len(one.hellos) == 1
+
+
 async def test_a_stopping_gateway_sends_its_agents_to_another_one(agent: AgentMaker) -> None:
     async with TinyGateway() as one, TinyGateway() as two:
         async with agent("bob", one.address) as bob:

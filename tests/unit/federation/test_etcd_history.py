@@ -68,12 +68,37 @@ def test_another_cluster_knows_nothing_of_ours() -> None:
     assert isinstance(heard, Anew)
 
 
-def test_a_store_that_knows_less_than_it_did_has_lost_something() -> None:
-    history = History(CLUSTER, 10, ())
-    assert history.hear(WatchResponse(header=header(10), created=True)) is None
-    history.hear(WatchResponse(header=header(12), events=[put("a", 12)]))
-    heard = history.hear(WatchResponse(header=header(11), created=True))
-    assert isinstance(heard, Anew) and "12" in heard.reason
+@pytest.mark.parametrize("created", [True, False])
+def test_a_stream_that_is_a_revision_behind_has_lost_nothing(created: bool) -> None:
+    """A follower hears of the last entry with the next one; an answer may be overtaken."""
+    history = History(CLUSTER, 12, ())
+    assert history.hear(WatchResponse(header=header(11), created=created)) is None
+    assert history.next_revision == 13
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_same"),
+    [
+        (wire.RangeResponse(header=header(12)), False),
+        (wire.RangeResponse(header=header(12), kvs=[put("a", 12).kv]), True),
+        (wire.RangeResponse(header=header(99), kvs=[put("a", 12).kv]), True),
+        (wire.RangeResponse(header=header(99), kvs=[put("a", 11).kv]), False),
+        (wire.RangeResponse(header=header(99), kvs=[put("a", 12, b"w").kv]), False),
+        (wire.RangeResponse(header=header(11), kvs=[put("a", 12).kv]), False),
+        (wire.RangeResponse(header=header(12, CLUSTER + 1), kvs=[put("a", 12).kv]), False),
+    ],
+)
+def test_a_store_is_the_same_if_it_knows_what_it_told(
+    answer: wire.RangeResponse, is_same: bool
+) -> None:
+    history = History(CLUSTER, 12, (pair("a", 12),))
+    assert history.is_of(answer) is is_same
+
+
+def test_a_store_that_told_of_nothing_is_the_same_if_it_is_as_far() -> None:
+    history = History(CLUSTER, 12, ())
+    assert history.is_of(wire.RangeResponse(header=header(12)))
+    assert not history.is_of(wire.RangeResponse(header=header(11)))
 
 
 def test_a_change_that_was_told_does_not_come_again() -> None:

@@ -78,7 +78,7 @@ async def test_it_begins_with_all_there_is_and_goes_on_with_the_next_revision(
 
 async def test_after_a_break_it_goes_on_after_the_last_change(one: ScriptedEtcd) -> None:
     """Not after what the header said: the changes up to there may not have been sent yet."""
-    one.answers(RANGE, range_of(10), range_of(11, pair(b"a/2", 11)))
+    one.answers(RANGE, range_of(10), range_of(10), range_of(11, pair(b"a/2", 11)))
     one.answers(
         WATCH,
         [CREATED, change(b"a/2", 11, header_revision=99), BROKEN],
@@ -90,7 +90,7 @@ async def test_after_a_break_it_goes_on_after_the_last_change(one: ScriptedEtcd)
         request.create_request for request in one.heard[WATCH.path] if request.create_request.key
     ]
     assert [create.start_revision for create in again] == [11, 12]
-    check = one.heard[RANGE.path][1]
+    check = one.heard[RANGE.path][2]
     assert (check.key, check.revision) == (b"a/2", 11), "is it the same store?"
 
 
@@ -107,16 +107,17 @@ async def test_a_store_that_has_lost_what_it_told_is_read_anew(
     one: ScriptedEtcd, second: object
 ) -> None:
     """Its revision may be as high as it was, or higher."""
-    one.answers(RANGE, range_of(10, pair(b"a/1", 9)), second, range_of(50, pair(b"a/9", 40)))
-    one.answers(WATCH, [CREATED, BROKEN], [SILENCE])
+    before = range_of(10, pair(b"a/1", 9))
+    one.answers(RANGE, before, before, second, range_of(50, pair(b"a/9", 40)))
+    one.answers(WATCH, [CREATED, BROKEN], [CREATED, SILENCE])
     async with EtcdClient([one.endpoint]) as client, aclosing(client.observe("a/")) as observer:
         assert await told(observer, 2) == ["all of 10: a/1", "all of 50: a/9"]
 
 
 async def test_what_is_forgotten_is_read_anew_and_told_why(one: ScriptedEtcd) -> None:
     forgotten = WatchResponse(header=CREATED.header, canceled=True, compact_revision=30)
-    one.answers(RANGE, range_of(10), range_of(50))
-    one.answers(WATCH, [CREATED, forgotten], [SILENCE])
+    one.answers(RANGE, range_of(10), range_of(10), range_of(50))
+    one.answers(WATCH, [CREATED, forgotten], [CREATED, SILENCE])
     async with EtcdClient([one.endpoint]) as client, aclosing(client.observe("a/")) as observer:
         first, second = await anext(observer), await anext(observer)
     assert isinstance(first, Snapshot) and first.reason == ""

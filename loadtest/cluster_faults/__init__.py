@@ -1,0 +1,1 @@
+"""Faults of a cluster, one after the other, under load; see `__main__`."""

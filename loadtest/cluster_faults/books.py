@@ -1,0 +1,150 @@
+"""What agents of a cluster sent and were told, and what that says about the promises.
+
+Messages are written into the ledger of `loadtest.chaos` and judged as there. Calls are judged
+here, for one promise is stricter in a cluster: a call is awarded once, durable or not, whichever
+gateways took it for theirs.
+
+A gateway that is killed for good may take with it what it had admitted and not had on disk; such
+messages are counted by themselves. Order is not promised to an agent that moves between gateways
+without a word, because the last one is gone or does not answer: what it lacks then comes from
+several origins anew. What came out of order is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from loadtest.chaos.ledger import Called, Fate, Judged, Ledger, Sent
+from loadtest.chaos.promises import Broken, judge, unfinished
+
+ORDER = "order is kept"
+LOST = "nothing is lost"
+GRACE = 5.0
+"""Seconds before its death in which what a gateway admitted may not have left it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A gateway that was killed."""
+
+    gateway_id: str
+    at: float
+
+
+@dataclass(slots=True)
+class Books:
+    """Everything that was said and done by the agents of a cluster."""
+
+    messages: Ledger = field(default_factory=Ledger)
+    """Only messages; calls are kept here."""
+    admitted_by: dict[str, str] = field(default_factory=dict)
+    """Which gateway the sender was connected with when it heard of it, by label."""
+    called: dict[str, Called] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    """Verdicts that contractors heard; one that was called off comes as a lost one later."""
+    deaths: list[Death] = field(default_factory=list)
+
+    def unfinished(self, now: float) -> list[str]:
+        """Return what may still come to an end by itself."""
+        lost = {label for label in self.messages.sent if self.may_be_lost(label)}
+        open_messages = [one for one in unfinished(self.messages, now) if one not in lost]
+        return open_messages + [
+            call.label for call in self.called.values() if call.fate is Fate.OPEN
+        ]
+
+    def may_be_lost(self, label: str) -> bool:
+        """Tell whether a message may be gone with the gateway that had admitted it."""
+        message = self.messages.sent[label]
+        return (
+            message.fate is Fate.ADMITTED
+            and not message.durable
+            and any(
+                death.gateway_id == self.admitted_by.get(label)
+                and death.at - GRACE <= message.settled_at <= death.at + GRACE
+                for death in self.deaths
+            )
+        )
+
+    def delays(self) -> Iterator[float]:
+        """Yield how long each message that arrived took, from being sent to being handed over."""
+        for label, handed in self.messages.handed.items():
+            message = self.messages.sent.get(label)
+            if message is not None:
+                yield max(one.at for one in handed) - message.sent_at
+
+    def answers(self) -> Iterator[float]:
+        """Yield how long each call took that has an outcome."""
+        for call in self.called.values():
+            if call.fate is Fate.ADMITTED:
+                yield call.settled_at - call.called_at
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the books come to."""
+
+    broken: tuple[Broken, ...]
+    counts: Counter[str]
+
+    @property
+    def lost(self) -> int:
+        """Return how many messages neither arrived nor were told as failed."""
+        return sum(one.promise == LOST for one in self.broken)
+
+    @property
+    def double_awards(self) -> int:
+        return sum(one.promise == ONE_AWARD for one in self.broken)
+
+
+ONE_AWARD = "one award"
+
+
+def verdict(books: Books, now: float) -> Verdict:
+    """Judge the books when nothing is under way any more."""
+    judgement = judge(books.messages, now)
+    counts = judgement.counts
+    broken: list[Broken] = []
+    for one in judgement.broken:
+        if one.promise == ORDER:
+            counts["out of order"] += 1
+        elif one.promise == LOST and books.may_be_lost(one.label):
+            counts["lost with the gateway, not durable"] += 1
+        else:
+            broken.append(one)
+    heard: dict[str, list[Judged]] = defaultdict(list)
+    for judged in books.judged:
+        heard[judged.label].append(judged)
+    for call in books.called.values():
+        broken += _of_call(call, _winners(heard[call.label]), counts)
+    return Verdict(tuple(broken), counts)
+
+
+def _winners(heard: Collection[Judged]) -> set[tuple[str, str]]:
+    """Return who won in which negotiation, and was not told otherwise afterwards."""
+    last = {(one.contractor, one.negotiation_id): one.won for one in heard}
+    return {whom for whom, won in last.items() if won}
+
+
+def _of_call(
+    call: Called, winners: set[tuple[str, str]], counts: Counter[str]
+) -> Iterator[Broken]:
+    told = call.code if call.fate in (Fate.ADMITTED, Fate.REFUSED) else call.fate.value
+    counts[f"calls: {told}"] += 1
+    awarded_in = {negotiation_id for _, negotiation_id in winners}
+    if len(awarded_in) > 1:
+        yield Broken(ONE_AWARD, call.label, f"was awarded in {', '.join(sorted(awarded_in))}")
+    if call.fate in (Fate.OPEN, Fate.LOST):
+        why = f"{call.fate.value} {call.code}"
+        yield Broken("every negotiation ends", call.label, f"has no outcome: {why}")
+        return
+    won = {contractor for contractor, _ in winners}
+    if won != call.winners:
+        words = f"was won by {sorted(won)}, and its initiator heard of {sorted(call.winners)}"
+        yield Broken("winners and initiator agree", call.label, f"{words} ({told})")
+
+
+def late(message: Sent, now: float) -> bool:
+    """Tell whether nothing more of a message can come."""
+    return now > message.settled_at + message.ttl

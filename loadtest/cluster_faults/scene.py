@@ -1,0 +1,210 @@
+"""One fault under load: what it cost, from the first message to the judgement.
+
+    agents connect ─▸ traffic ─▸ the fault ─▸ noticed ─▸ probes ─▸ healed ─▸ over ─▸ quiet ─▸ judged
+
+Times are what an operator sees: *noticed* when the gateways that it concerns show it, *over* when
+all that live are linked again and every agent is served. Probes are messages that are sent after
+the fault was noticed; they tell whether the cluster goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtest.chaos.ledger import Sent
+from loadtest.cluster_faults.books import Books, Death, Verdict, verdict
+from loadtest.cluster_faults.players import Player
+from tests.support.cluster import Cluster
+from tests.support.cluster_faults import ClusterFault, Killed
+from tests.support.etcd import passed
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What goes on meanwhile."""
+
+    agents: int = 6
+    rate: float = 6.0
+    """Messages and calls that each agent sends a second."""
+    ttl: float = 25.0
+    before: float = 0.3
+    """Seconds of traffic before the fault."""
+    lasts: float = 1.0
+    """Seconds that the fault lasts after it was noticed."""
+    after: float = 0.3
+    """Seconds of traffic when it is over."""
+    probes_within: float = 2.0
+    """Seconds in which a probe has to arrive."""
+    limit: float = 20.0
+    """Seconds in which anything that is waited for has to happen."""
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Result:
+    """What a fault came to."""
+
+    fault: str
+    noticed_after: float = 0.0
+    over_after: float = 0.0
+    probes: int = 0
+    probes_arrived: int = 0
+    slowest_message: float = 0.0
+    slowest_call: float = 0.0
+    messages: int = 0
+    calls: int = 0
+    verdict: Verdict = field(default_factory=lambda: Verdict((), Counter()))
+
+    @property
+    def is_kept(self) -> bool:
+        """Was every promise kept?"""
+        return not self.verdict.broken
+
+
+class Stage:
+    """A cluster, and agents that play on it."""
+
+    def __init__(self, cluster: Cluster, load: Load, name: str) -> None:
+        """Prepare; the agents of different stages have different names."""
+        self.cluster = cluster
+        self.load = load
+        self.books = Books()
+        homes = list(cluster.gateways)
+        self.players = [
+            Player(
+                f"{name}-{number}",
+                cluster.addresses(homes[number % len(homes)]),
+                cluster.token(f"{name}-{number}"),
+                self.books,
+                self.now,
+                ttl=load.ttl,
+                seed=load.seed,
+                scene=name,
+            )
+            for number in range(load.agents)
+        ]
+
+    def now(self) -> float:
+        """Return the time of the loop."""
+        return asyncio.get_running_loop().time()
+
+    @property
+    def is_served(self) -> bool:
+        """Tell whether every agent is connected with a gateway that lives."""
+        living = set(self.cluster.living)
+        return all(player.home in living for player in self.players)
+
+    @asynccontextmanager
+    async def traffic(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """Let agents send and call during the block, and wait until nothing is under way."""
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as watching:
+            async with asyncio.TaskGroup() as tasks:
+                for player in self.players:
+                    tasks.create_task(player.begin())
+            watches = [watching.create_task(player.watch()) for player in self.players]
+            try:
+                await self.cluster.until_located(one.address for one in self.players)
+                async with asyncio.TaskGroup() as tasks:
+                    for player in self.players:
+                        others = [one for one in self.players if one is not player]
+                        tasks.create_task(player.play(others, tasks, self.load.rate, over))
+                    try:
+                        yield tasks
+                    finally:
+                        over.set()
+                await self._quiet()
+            finally:
+                for watch in watches:
+                    watch.cancel()
+                async with asyncio.TaskGroup() as tasks:
+                    for player in self.players:
+                        tasks.create_task(player.end())
+
+    async def probe(self, tasks: asyncio.TaskGroup) -> tuple[int, int]:
+        """Let every player send to every other one; returns how many arrive in time, of how many."""
+        sent = [
+            tasks.create_task(player.send(other.address, [other]))
+            for player in self.players
+            for other in self.players
+            if other is not player
+        ]
+        until = self.now() + self.load.probes_within
+        while (arrived := self._arrived(sent)) < len(sent) and self.now() < until:
+            await passed(POLL_SECONDS)
+        return len(sent), arrived
+
+    async def until_served(self) -> None:
+        """Wait until every agent is connected. Raises TimeoutError."""
+        async with asyncio.timeout(self.load.limit):
+            while not self.is_served:
+                await passed(POLL_SECONDS)
+
+    def _arrived(self, sent: Sequence[asyncio.Task[Sent]]) -> int:
+        handed = self.books.messages.handed
+        return sum(task.done() and task.result().label in handed for task in sent)
+
+    async def _quiet(self) -> None:
+        """Wait until nothing is under way, for as long as messages live at most."""
+        until = self.now() + self.load.ttl
+        while self.books.unfinished(self.now()) and self.now() < until:
+            await passed(POLL_SECONDS)
+        await passed(0.1)  # a copy that is one too many would come now
+
+    def close(self, result: Result) -> Result:
+        """Judge what was said and done."""
+        books = self.books
+        result.verdict = verdict(books, self.now())
+        result.messages, result.calls = len(books.messages.sent), len(books.called)
+        result.slowest_message = max(books.delays(), default=0.0)
+        result.slowest_call = max(books.answers(), default=0.0)
+        return result
+
+
+async def play(cluster: Cluster, fault: ClusterFault, load: Load, name: str) -> Result:
+    """Let a fault happen under load. Raises TimeoutError when it is not noticed, or not over."""
+    stage = Stage(cluster, load, name)
+    result = Result(fault.name)
+    async with stage.traffic() as tasks:
+        await passed(load.before)
+        began = stage.now()
+        if isinstance(fault, Killed):
+            stage.books.deaths.append(Death(fault.gateway, began))
+        await fault.inject()
+        await cluster.until(fault.is_noticed, load.limit)
+        result.noticed_after = stage.now() - began
+        if fault.is_survived:
+            result.over_after = await _over(stage, fault, began)
+        noticed = stage.now()
+        result.probes, result.probes_arrived = await stage.probe(tasks)
+        await passed(max(0.0, noticed + load.lasts - stage.now()))
+        healed = stage.now()
+        await fault.heal()
+        over_after = await _over(stage, fault, healed)
+        result.over_after = result.over_after or over_after
+        await passed(load.after)
+    return stage.close(result)
+
+
+async def _over(stage: Stage, fault: ClusterFault, since: float) -> float:
+    await stage.cluster.until(fault.is_over, stage.load.limit)
+    await stage.until_served()
+    return stage.now() - since
+
+
+def told(result: Result) -> dict[str, Any]:
+    """Return the figures of a result."""
+    return {
+        "fault": result.fault,
+        "noticed_after": result.noticed_after,
+        "over_after": result.over_after,
+        "lost": result.verdict.lost,
+        "double_awards": result.verdict.double_awards,
+    }

@@ -1,0 +1,487 @@
+"""A cluster of gateways and its etcd, in a weather drawn from a seed.
+
+Gateways crash and start anew, freeze for longer than a lease, leave, and come for the first time;
+etcd goes down, freezes, restarts, forgets what was compacted; gateways are cut off from it, both
+ways or one, and from each other; what they say is held up for seconds; their clocks differ in
+offset and pace. All the while agents act in negotiations, anywhere.
+
+Always: of each negotiation at most one gateway is the owner that acts; when another one has acted,
+an earlier one never does again. Then all heals, and everybody agrees on who there is and who owns
+what, and every negotiation is decided by the one who does.
+
+`python -m tests.simulation.membership_world --seeds 10000` plays more than the tests do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from tests.simulation.membership_side import (
+    CLUSTER,
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    LIFE_SECONDS,
+    Side,
+)
+from tests.support.etcd_store import EtcdStore
+from tests.support.virtual_time import VirtualTime
+
+GATEWAYS = f"{CLUSTER}/gateways/"
+STORM_SECONDS = 22.0
+HEALED_SECONDS = LIFE_SECONDS + LEASE_SECONDS + 4 * HEARTBEAT_SECONDS
+SETTLE_SECONDS = 0.4
+EXPIRY_SECONDS = 0.5
+ACT_SECONDS = 0.2
+NEGOTIATIONS_MAX = 5
+GATEWAYS_MAX = 7
+
+
+class Violation(Exception):
+    """What must not be."""
+
+
+class Disagreement(Exception):
+    """What may be for a while."""
+
+
+class Broken(AssertionError):
+    """A seed failed; says which, and what happened last."""
+
+    def __init__(self, seed: int, error: Exception, trace: str) -> None:
+        self.seed = seed
+        super().__init__(f"{trace}\nseed {seed}: {error!r}")
+
+
+class World:
+    """What one seed draws."""
+
+    def __init__(self, seed: int) -> None:
+        """Draw the manner of the weather."""
+        self.seed = seed
+        rng = self._rng = random.Random(seed)
+        self._draw = rng.random
+        self._time = VirtualTime(100.0)
+        self._trace: deque[tuple[object, ...]] = deque(maxlen=120)
+        self.store = EtcdStore()
+        self._told_revision = 1
+        self._etcd_up = True
+        self._etcd_cut: dict[str, str] = {}  # which way is cut: "both", "to", "from"
+        self._cut: set[tuple[str, str]] = set()
+        self._arrivals: dict[tuple[int, str], float] = {}
+        self._watch_arrivals: dict[int, float] = {}
+        self._watched: dict[int, int] = {}
+        self._number = 0
+        self._is_stormy = True
+        self._slow_share = rng.choice((0.0, 0.02, 0.1))
+        self._late_share = rng.choice((0.0, 0.05, 0.3))
+        self._stall_share = rng.choice((0.0, 0.02))
+        self._lag = rng.choice((0.0, 0.0, 0.3, 0.9))
+        self._compacts = rng.choice((False, True))
+        self.living: dict[str, Side] = {}
+        self._negotiations: list[str] = []
+        self._owners: dict[str, list[tuple[Side, int]]] = {}
+        self.decisions = 0
+        self.takeovers = 0
+        self.blind = 0
+
+    # What a process has around it.
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something later."""
+        self._time.after(seconds, action)
+
+    def moment(self) -> float:
+        """Return the time that no clock shows."""
+        return self._time.now
+
+    def ask(
+        self,
+        side: Side,
+        serve: Callable[[EtcdStore, float], object],
+        answer: Callable[[object], None],
+        seconds: float,
+    ) -> None:
+        """Ask etcd; a question may arrive though its answer does not, and late."""
+        give_up = self._time.now + seconds
+
+        def arrive() -> None:
+            if not self._reaches(side.gateway_id, "to"):
+                self._time.at(max(give_up, self._time.now), partial(side.do, partial(answer, None)))
+                return
+            self.store.expire(self._time.now)
+            served = serve(self.store, self._time.now)
+            self._tell_watchers()
+            back = self._time.now + self._delay()
+            is_lost = not self._reaches(side.gateway_id, "from") or back > give_up
+            said = None if is_lost else served
+            self._time.at(
+                max(give_up, self._time.now) if is_lost else back,
+                partial(side.do, partial(answer, said)),
+            )
+
+        self._time.after(self._delay(), arrive)
+
+    def subscribe(self, side: Side, revision: int) -> bool:
+        """Begin a watch after a revision, or with all there is."""
+        if not (self._reaches(side.gateway_id, "to") and self._reaches(side.gateway_id, "from")):
+            return False
+        self.store.expire(self._time.now)
+        self._tell_watchers()
+        self._watch_arrivals[side.number] = self._time.now
+        self._watched[side.number] = self.store.revision
+        if not revision or (self._compacts and self._draw() < 0.3):
+            pairs, now = self.store.under(GATEWAYS), self.store.revision
+            self._bring(side, lambda: side.begin_anew(pairs, now))
+        else:
+            changes = self.store.changes(GATEWAYS, revision)
+            if changes:
+                self._bring(side, lambda: side.hear(changes, changes[-1].revision))
+        return True
+
+    def _tell_watchers(self) -> None:
+        """Send to every watch what has changed since it was told."""
+        revision = self.store.revision
+        if revision == self._told_revision:
+            return
+        self._told_revision = revision
+        for side in self.living.values():
+            if side.is_watching:
+                changes = self.store.changes(GATEWAYS, self._watched[side.number])
+                self._watched[side.number] = revision
+                if changes:
+                    self._bring(side, partial(side.hear, changes, changes[-1].revision))
+
+    def _bring(self, side: Side, what: Callable[[], None]) -> None:
+        """Bring what a watch says, behind what it said before; a stream that breaks is noticed."""
+        watch = side.watch
+        arrives = max(self._watch_arrivals[side.number], self._time.now + self._delay())
+        if self._draw() < self._late_share:
+            arrives += 2.0 * self._draw()
+        self._watch_arrivals[side.number] = arrives
+
+        def hear() -> None:
+            if side.watch == watch and side.is_watching:
+                what()
+
+        def arrive() -> None:
+            if side.watch != watch:
+                return
+            if self._reaches(side.gateway_id, "from"):
+                side.do(hear)
+            else:
+                side.is_watching = False
+
+        self._time.at(arrives, arrive)
+
+    def tell(self, side: Side, gateway_id: str, what: Callable[[Side], None]) -> None:
+        """Bring something to whoever is that gateway now, in order; nothing passes a cut."""
+        hearer = self.living.get(gateway_id)
+        if hearer is None or (side.gateway_id, gateway_id) in self._cut:
+            return
+        arrives = self._time.now + self._lag + 0.001 + 0.02 * self._draw()
+        if self._draw() < self._stall_share:
+            arrives += 6.0 * self._draw()
+        way = side.number, gateway_id
+        arrives = max(arrives, self._arrivals.get(way, 0.0))
+        self._arrivals[way] = arrives
+        self._time.at(arrives, partial(hearer.do, partial(what, hearer)))
+
+    def decided(self, negotiation_id: str, side: Side) -> None:
+        """See to it that nobody decides who must not any more."""
+        owners, owner = self._owners[negotiation_id], (side, side.epoch)
+        self.decisions += 1
+        if owners and owners[-1] == owner:
+            return
+        self.note(side, "begins to decide", negotiation_id, "in epoch", side.epoch)
+        if owner in owners:
+            raise Violation(f"{side} decides {negotiation_id} again, after {owners[-1][0]} did")
+        before = owners[-1][0] if owners else side
+        owners.append(owner)
+        self.takeovers += len(owners) > 1
+        for other in self.living.values():
+            if other is side or other.is_frozen or not other.owns(negotiation_id):
+                continue
+            if other.may_decide():
+                raise Violation(f"{side} and {other} decide {negotiation_id}, before: {before}")
+
+    def note(self, *what: object) -> None:
+        """Remember for the story, put into words only if somebody will read it."""
+        self._trace.append((round(self._time.now, 2), *what))
+
+    def _reaches(self, gateway_id: str, way: str) -> bool:
+        return self._etcd_up and self._etcd_cut.get(gateway_id) not in ("both", way)
+
+    def _delay(self) -> float:
+        if self._is_stormy and self._draw() < self._slow_share:
+            return 1.5 * self._draw()
+        return 0.001 + 0.01 * self._draw()
+
+    # The weather.
+
+    def _start(self, gateway_id: str) -> None:
+        if gateway_id in self.living:
+            return
+        self._number += 1
+        pace = 1.0 + 0.02 * (2 * self._draw() - 1)
+        side = Side(self, gateway_id, self._number, 1000 * self._draw(), pace)
+        self.living[gateway_id] = side
+        self.note(side, "starts")
+        side.start()
+
+    def _come(self) -> None:
+        if self._number < GATEWAYS_MAX:
+            self._start(f"n{self._number}")
+
+    def _crash(self) -> None:
+        side = self._any_side()
+        if side is not None:
+            self.note(side, "crashes")
+            self._end(side)
+            side.is_dead = True
+
+    def _leave(self) -> None:
+        side = self._any_side()
+        if side is not None and not side.is_frozen:
+            self.note(side, "leaves")
+            side.leave()
+            self._end(side)
+
+    def _end(self, side: Side) -> None:
+        del self.living[side.gateway_id]
+        self.blind += side.blind
+        if self._draw() < 0.7:
+            back = partial(self._start, side.gateway_id)
+            self._time.after(self._rng.choice((0.5, 3.0, 8.0)) * self._draw(), back)
+
+    def _freeze(self) -> None:
+        side = self._any_side()
+        if side is not None and not side.is_frozen:
+            self.note(side, "freezes")
+            side.is_frozen = True
+            self._time.after(1.0 + 8.0 * self._draw(), partial(self._thaw, side))
+
+    def _thaw(self, side: Side) -> None:
+        if side.is_frozen:
+            self.note(side, "thaws")
+            side.thaw()
+
+    def _cut_from_etcd(self) -> None:
+        names = list(self.living)
+        if names:
+            chosen = self._rng.sample(names, self._rng.randint(1, len(names)))
+            way = self._rng.choice(("both", "both", "to", "from"))
+            self.note("cut from etcd:", *chosen, way)
+            for gateway_id in chosen:
+                self._etcd_cut[gateway_id] = way
+            self._time.after(self._long(), partial(self._mend_etcd, chosen))
+
+    def _flicker(self) -> None:
+        """Let one gateway, or all, be cut off from etcd, or not be any more."""
+        names = list(self.living)
+        chosen = names if self._draw() < 0.4 else names and [self._rng.choice(names)]
+        if self._draw() < 0.6:
+            self.note("cut from etcd:", *chosen)
+            self._etcd_cut.update(dict.fromkeys(chosen, "both"))
+        else:
+            self._mend_etcd(chosen)
+
+    def _mend_etcd(self, chosen: list[str]) -> None:
+        self.note("mended to etcd:", *chosen)
+        for gateway_id in chosen:
+            self._etcd_cut.pop(gateway_id, None)
+
+    def _cut_apart(self) -> None:
+        names = list(self.living)
+        if len(names) > 1:
+            one, other = self._rng.sample(names, 2)
+            ways = self._rng.choice((((one, other), (other, one)), ((one, other),)))
+            self.note("cut apart:", *ways)
+            self._cut.update(ways)
+            self._time.after(self._long(), lambda: self._cut.difference_update(ways))
+
+    def _etcd_down(self) -> None:
+        """Let etcd be away; it was killed and starts anew, or was frozen and goes on."""
+        if self._etcd_up:
+            is_killed = self._draw() < 0.6
+            self.note("etcd is", "killed" if is_killed else "frozen")
+            self._etcd_up = False
+            for side in self.living.values():
+                side.is_watching = False
+            self._time.after(self._long(), partial(self._etcd_back, is_killed))
+
+    def _etcd_back(self, was_killed: bool) -> None:
+        if not self._etcd_up:
+            self.note("etcd is back")
+            self._etcd_up = True
+            if was_killed:
+                self.store.restart(self._time.now)
+
+    def _etcd_elects(self) -> None:
+        self.note("etcd has another leader")
+        self.store.restart(self._time.now)
+
+    def _long(self) -> float:
+        return self._rng.choice((1.0, LEASE_SECONDS, 3 * LEASE_SECONDS)) * (0.5 + self._draw())
+
+    def _expire(self) -> None:
+        """Let leases end, as etcd does twice a second."""
+        if self._etcd_up:
+            self.store.expire(self._time.now)
+            self._tell_watchers()
+        self._time.after(EXPIRY_SECONDS, self._expire)
+
+    def _act(self) -> None:
+        """Let agents act: in a new negotiation, or in any, through any gateway."""
+        side = self._any_side()
+        if side is not None and not side.is_frozen:
+            if side.epoch and (len(self._negotiations) < 2 or self._draw() < 0.05):
+                self._open(side)
+            if self._negotiations:
+                side.act(self._rng.choice(self._negotiations))
+        if self._is_stormy:
+            self._time.after(ACT_SECONDS, self._act)
+
+    def _open(self, side: Side) -> None:
+        negotiation_id = f"{side.gateway_id}.0.{len(self._negotiations)}"
+        if len(self._negotiations) < NEGOTIATIONS_MAX:
+            side.open(negotiation_id)
+            self._negotiations.append(negotiation_id)
+            self._owners[negotiation_id] = []
+
+    def _any_side(self) -> Side | None:
+        return self._rng.choice(list(self.living.values())) if self.living else None
+
+    # The run.
+
+    def run(self) -> World:
+        """Play the seed to its end. Raises Broken."""
+        try:
+            self._storm()
+            self._heal()
+        except Exception as error:
+            raise Broken(self.seed, error, self._story()) from error
+        return self
+
+    def _storm(self) -> None:
+        rng, at = self._rng, self._time
+        for number in range(rng.choice((1, 2, 3, 3, 4))):
+            at.after(2.0 * self._draw() * rng.choice((0, 1)), partial(self._start, f"g{number}"))
+        self._expire()
+        self._act()
+        begin = at.now + rng.choice((0.5, 2.0, 4.0))
+        is_dim = rng.random() < 0.6
+        moves = [
+            move
+            for move, count in (
+                (self._crash, rng.choice((0, 1, 2))),
+                (self._leave, rng.choice((0, 0, 1))),
+                (self._freeze, rng.choice((0, 1, 2))),
+                (self._come, rng.choice((0, 1, 2, 3))),
+                (self._cut_from_etcd, rng.choice((0, 1, 2))),
+                (self._flicker, rng.choice((0, 4, 10)) if is_dim else 0),
+                (self._cut_apart, rng.choice((0, 1, 2))),
+                (self._etcd_down, rng.choice((0, 0, 1))),
+                (self._etcd_elects, rng.choice((0, 0, 1))),
+            )
+            for _ in range(count)
+        ]
+        end = at.now + STORM_SECONDS
+        for move in moves:
+            at.at(begin + (end - begin) * self._draw(), move)
+        at.run_until(end)
+
+    def _heal(self) -> None:
+        """Let everything work, and wait until nobody has to wait any more."""
+        self.note("all heals")
+        self._is_stormy = False
+        self._late_share = self._stall_share = self._lag = 0.0
+        self._etcd_cut.clear()
+        self._cut.clear()
+        self._etcd_back(was_killed=True)
+        for side in self.living.values():
+            self._thaw(side)
+        if not self.living:
+            self._start("g0")
+        self._come = self._crash = lambda: None  # type: ignore[method-assign]  # it is over
+        patient_until = self._time.now + HEALED_SECONDS
+        while not self._is_agreed(self._time.now > patient_until):
+            pass
+        self.blind += sum(side.blind for side in self.living.values())
+
+    def _is_agreed(self, is_late: bool) -> bool:
+        """Tell whether everybody agrees; raises if that takes too long."""
+        self._time.run_until(self._time.now + LEASE_SECONDS)
+        try:
+            self._check()
+        except Disagreement as error:
+            if is_late:
+                raise Violation(f"{error}, though all is well since long") from error
+            return False
+        return True
+
+    def _check(self) -> None:
+        """Raise if not everybody agrees on who there is, and who decides what."""
+        there = {name: side.epoch for name, side in self.living.items()}
+        for name, side in self.living.items():
+            known = {one: info.epoch for one, info in side.standing.membership.members.items()} | {
+                name: side.epoch
+            }
+            if known != there or not side.epoch:
+                raise Disagreement(f"{side} knows {known}, there is {there}")
+            if not side.may_decide():
+                raise Disagreement(f"{side} may not decide, and all is well")
+        for _ in range(2):  # the second time the one who took over decides
+            self._act_everywhere()
+        before = self.decisions
+        self._act_everywhere()
+        for negotiation_id in self._negotiations:
+            owners = [side for side in self.living.values() if side.owns(negotiation_id)]
+            decided = self._owners[negotiation_id]
+            if len(owners) != 1 or not decided or decided[-1][0] is not owners[0]:
+                raise Disagreement(f"{negotiation_id} is owned by {[str(one) for one in owners]}")
+        if self.decisions != before + len(self.living) * len(self._negotiations):
+            raise Disagreement("not every act gets to the owner")
+
+    def _act_everywhere(self) -> None:
+        for side in self.living.values():
+            for negotiation_id in self._negotiations:
+                side.act(negotiation_id)
+        self._time.run_until(self._time.now + SETTLE_SECONDS)
+
+    def _story(self) -> str:
+        return "\n".join(" ".join(" ".join(map(str, what)).split()) for what in self._trace)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play seeds; returns 1 at the first that fails, after its last events."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.membership_world")
+    parser.add_argument("--seeds", type=int, default=10_000, help="how many")
+    parser.add_argument("--from", type=int, default=1, dest="first", help="the first of them")
+    chosen = parser.parse_args(arguments)
+    began = time.perf_counter()
+    decisions = takeovers = blind = 0
+    for seed in range(chosen.first, chosen.first + chosen.seeds):
+        try:
+            world = World(seed).run()
+        except Broken as broken:
+            sys.stdout.write(f"{broken}\n")
+            return 1
+        decisions += world.decisions
+        takeovers += world.takeovers
+        blind += world.blind
+    seconds = time.perf_counter() - began
+    sys.stdout.write(
+        f"{chosen.seeds} seeds from {chosen.first} hold, {chosen.seeds / seconds:.0f} a second: "
+        f"{decisions} decisions, {blind} of them blind, {takeovers} takeovers\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
