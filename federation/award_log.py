@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -26,19 +26,21 @@ from federation.etcd import (
     Committed,
     EtcdClient,
     EtcdError,
+    EtcdNoLease,
+    EtcdRefused,
     Found,
     Get,
+    GroupCommit,
     Put,
     Transaction,
     created,
 )
 
-BATCH_MAX = 100
-"""Awards in one transaction; etcd takes 128 operations, ours and those around them."""
-UNDER_WAY_MAX = 4
-"""Transactions that wait for an answer at a time."""
+WRITERS = 256
+"""Awards that are under way at a time."""
 QUEUE_MAX = 100_000
-RETRY_SECONDS = 0.25
+RETRY_SECONDS_FIRST = 0.25
+RETRY_SECONDS_MAX = 2.0
 LEASE_SHARE = 8
 """A lease takes the records of this part of its time; then there is a new one."""
 
@@ -96,6 +98,7 @@ class AwardLog:
     ) -> None:
         """Write under `prefix`; records are kept for `keep_seconds` or a little longer."""
         self._client = client
+        self._group = GroupCommit(client)
         self._prefix = prefix
         self._keep_seconds = keep_seconds
         self._now = now
@@ -103,10 +106,11 @@ class AwardLog:
         self._queued = asyncio.Event()
         self._lease = 0
         self._lease_until = 0.0
+        self._leasing = asyncio.Lock()
+        self._is_away = False
         self.written = 0
         self.found = 0
         """Awards that somebody else had made."""
-        self.transactions = 0
 
     def __repr__(self) -> str:
         """Tell the state in words."""
@@ -120,6 +124,11 @@ class AwardLog:
         """Tell whether one more may be proposed."""
         return len(self._queue) < QUEUE_MAX
 
+    @property
+    def transactions(self) -> int:
+        """Return how many requests to etcd all of it took."""
+        return self._group.requests
+
     def propose(self, key: str, entry: Entry, heard: Heard) -> None:
         """Write an award, unless there is one; `heard` is told which one stands."""
         self._queue.append(_Proposal(self._prefix + key, entry, heard))
@@ -128,7 +137,8 @@ class AwardLog:
     async def run(self) -> None:
         """Write until cancelled. What etcd does not take is tried again until it does."""
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(UNDER_WAY_MAX):
+            tasks.create_task(self._group.run())
+            for _ in range(WRITERS):
                 tasks.create_task(self._write())
 
     async def _write(self) -> None:
@@ -136,50 +146,48 @@ class AwardLog:
             while not self._queue:
                 self._queued.clear()
                 await self._queued.wait()
-            batch = self._taken()
-            is_written = await self._committed(batch)
-            while not is_written:
-                await asyncio.sleep(RETRY_SECONDS)
-                is_written = await self._committed(batch)
+            proposed = self._queue.popleft()
+            wait = RETRY_SECONDS_FIRST
+            stands = await self._committed(proposed)
+            while stands is None:
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, RETRY_SECONDS_MAX)
+                stands = await self._committed(proposed)
+            if stands.negotiation_id == proposed.entry.negotiation_id:
+                self.written += 1
+            else:
+                self.found += 1
+            proposed.heard(stands)
 
-    def _taken(self) -> list[_Proposal]:
-        """Return the next proposals, no two for one key: etcd refuses such a transaction."""
-        taken: dict[str, _Proposal] = {}
-        while self._queue and len(taken) < BATCH_MAX and self._queue[0].key not in taken:
-            one = self._queue.popleft()
-            taken[one.key] = one
-        return list(taken.values())
-
-    async def _committed(self, batch: Sequence[_Proposal]) -> bool:
-        """Write a batch; False when it is to be tried again."""
+    async def _committed(self, proposed: _Proposal) -> Entry | None:
+        """Write an award and return the one that stands; None when it is to be tried again."""
         try:
-            lease = await self._current_lease()
-            done = await self._client.commit(
-                [],
-                [proposal(one.key, one.entry, lease) for one in batch],
+            asked = proposal(proposed.key, proposed.entry, await self._current_lease())
+            done = await self._group.commit(asked.compares, asked.then, asked.otherwise)
+        except EtcdRefused as refused:
+            log.error(
+                "an award cannot be written, and is told all the same",
+                negotiation_id=proposed.entry.negotiation_id,
+                error=str(refused),
             )
+            return proposed.entry
         except EtcdError as error:
-            self._lease_until = 0.0  # it may be the lease that is gone
-            log.warning("awards wait for etcd", awards=len(batch), error=str(error))
-            return False
-        self.transactions += 1
-        for one, branch in zip(batch, done.responses, strict=True):
-            assert isinstance(branch, Committed), "each proposal has a branch of its own"
-            self._tell(one, branch)
-        return True
-
-    def _tell(self, proposed: _Proposal, branch: Committed) -> None:
-        entry = award_that_stands(proposed.entry, branch)
-        if entry.negotiation_id == proposed.entry.negotiation_id:
-            self.written += 1
-        else:
-            self.found += 1
-        proposed.heard(entry)
+            if isinstance(error, EtcdNoLease):
+                self._lease_until = 0.0
+            if not self._is_away:
+                self._is_away = True
+                log.warning("awards wait for etcd", error=str(error))
+            return None
+        if self._is_away:
+            self._is_away = False
+            log.warning("awards are written again", waiting=len(self._queue))
+        return award_that_stands(proposed.entry, done)
 
     async def _current_lease(self) -> int:
-        if self._now() >= self._lease_until:
-            began = self._now()
-            share = max(1, self._keep_seconds // LEASE_SHARE)
-            lease = await self._client.grant(self._keep_seconds + share)
-            self._lease, self._lease_until = lease.lease, began + share
-        return self._lease
+        async with self._leasing:
+            if self._now() >= self._lease_until:
+                began = self._now()
+                share = max(1, self._keep_seconds // LEASE_SHARE)
+                lease = await self._client.grant(self._keep_seconds + share)
+                self._lease, self._lease_until = lease.lease, began + share
+            return self._lease

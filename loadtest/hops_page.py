@@ -57,8 +57,8 @@ def _direct(result: Result) -> list[str]:
         for way in ("Unix socket", "TCP")
     )
     sentence = (
-        f"Of the CPU that a federated message costs, the hop is {unix} over a Unix socket and {tcp} "
-        "over TCP; the rest is what a message costs on one gateway."
+        f"Of the CPU that a federated message costs, the hop is {unix} over a Unix socket and "
+        f"{tcp} over TCP; the rest is what a message costs on one gateway."
     )
     return [_table(head, rows), sentence]
 

@@ -97,8 +97,13 @@ class Bench:
     async def ask(self, message: bytes) -> bytes:
         """Send a message and return the answer to it."""
         self.answer = asyncio.get_running_loop().create_future()
-        self.peering.send(THERE.gateway_id, message)
+        await self.send(message)
         return await self.answer
+
+    async def send(self, message: bytes) -> None:
+        """Send a message as soon as there is room for it."""
+        while not self.peering.send(THERE.gateway_id, message):  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(PACE_SECONDS)
 
     async def receiver(self) -> tuple[int, int, float]:
         """Return how many messages and frames the other one had, and its CPU seconds."""
@@ -112,8 +117,7 @@ async def flood(bench: Bench, messages: int, size: int) -> Cost:
 
     async def send() -> None:
         for _ in range(messages):
-            while not bench.peering.send(THERE.gateway_id, message):  # noqa: ASYNC110 (nobody tells)
-                await asyncio.sleep(PACE_SECONDS)
+            await bench.send(message)
 
     return await _cost("flood", bench, send, messages)
 

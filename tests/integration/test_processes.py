@@ -15,6 +15,7 @@ import pytest
 
 import llmx
 from llmx.backoff import Backoff
+from tests.support.etcd import passed
 from tests.support.gateways import Gateway, is_running, running
 
 pytestmark = pytest.mark.slow
@@ -62,12 +63,7 @@ class Processes:
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS_MAX):
         while not await asyncio.to_thread(is_so):
-            with_patience = asyncio.Event()
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await with_patience.wait()
-            except TimeoutError:
-                continue
+            await passed(LOOK_SECONDS)
 
 
 def agent_of(gateway: Gateway, name: str, *topics: str) -> llmx.Agent:

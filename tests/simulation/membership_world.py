@@ -291,6 +291,25 @@ class World:
         else:
             self._mend_etcd(chosen)
 
+    def _dim(self) -> None:
+        """Cut all off from etcd; then one sees it again, and perhaps only for a while."""
+        names = list(self.living)
+        self.note("cut from etcd:", *names)
+        self._etcd_cut.update(dict.fromkeys(names, "both"))
+        self._rng.shuffle(names)
+        when = (0.8 + 1.2 * self._draw()) * LEASE_SECONDS
+        for gateway_id in names[: self._rng.choice((1, 1, len(names)))]:
+            self._time.after(when, partial(self._mend_etcd, [gateway_id]))
+            if self._draw() < 0.5:
+                again = when + 1.5 * LEASE_SECONDS * self._draw()
+                self._time.after(again, partial(self._cut_off, gateway_id))
+            when += 3.0 * self._draw()
+
+    def _cut_off(self, gateway_id: str) -> None:
+        if self._is_stormy:
+            self.note("cut from etcd:", gateway_id)
+            self._etcd_cut[gateway_id] = "both"
+
     def _mend_etcd(self, chosen: list[str]) -> None:
         self.note("mended to etcd:", *chosen)
         for gateway_id in chosen:
@@ -327,7 +346,7 @@ class World:
         self.store.restart(self._time.now)
 
     def _long(self) -> float:
-        return self._rng.choice((1.0, LEASE_SECONDS, 3 * LEASE_SECONDS)) * (0.5 + self._draw())
+        return self._rng.choice((1.0, LEASE_SECONDS, 4 * LEASE_SECONDS)) * (0.5 + self._draw())
 
     def _expire(self) -> None:
         """Let leases end, as etcd does twice a second."""
@@ -385,6 +404,7 @@ class World:
                 (self._come, rng.choice((0, 1, 2, 3))),
                 (self._cut_from_etcd, rng.choice((0, 1, 2))),
                 (self._flicker, rng.choice((0, 4, 10)) if is_dim else 0),
+                (self._dim, rng.choice((0, 1, 1, 2)) if is_dim else 0),
                 (self._cut_apart, rng.choice((0, 1, 2))),
                 (self._etcd_down, rng.choice((0, 0, 1))),
                 (self._etcd_elects, rng.choice((0, 0, 1))),

@@ -10,13 +10,15 @@ from typing import Any, cast
 import pytest
 
 from federation import award_log as module
-from federation.award_log import BATCH_MAX, LEASE_SHARE, AwardLog, Entry, call_key
+from federation.award_log import LEASE_SHARE, AwardLog, Entry, call_key
 from federation.etcd import (
+    OPERATIONS_MAX,
     Committed,
     Compare,
     EtcdClient,
     EtcdError,
     EtcdNoLease,
+    EtcdRefused,
     EtcdUnavailable,
     EtcdUncertain,
     Lease,
@@ -76,7 +78,7 @@ class Etcd:
 
 @pytest.fixture
 def etcd(monkeypatch: pytest.MonkeyPatch) -> Etcd:
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(module, "RETRY_SECONDS_FIRST", 0.001)
     return Etcd()
 
 
@@ -120,12 +122,22 @@ async def test_what_waits_together_goes_in_one_transaction(etcd: Etcd) -> None:
 
 async def test_no_transaction_takes_more_than_etcd_does(etcd: Etcd) -> None:
     log = log_in(etcd)
-    waiting = [
-        proposed(log, f"call-{number}", entry(f"eu.0.{number}")) for number in range(BATCH_MAX + 1)
-    ]
+    count = OPERATIONS_MAX + 1
+    waiting = [proposed(log, f"call-{number}", entry(f"eu.0.{number}")) for number in range(count)]
     async with running(log):
         await asyncio.gather(*waiting)
-    assert [len(keys) for keys in etcd.asked] == [BATCH_MAX, 1]
+    assert sum(map(len, etcd.asked)) == count
+    assert len(etcd.asked) == 2 and max(map(len, etcd.asked)) < OPERATIONS_MAX
+
+
+async def test_an_award_that_etcd_will_never_take_is_told_and_holds_nobody_up(etcd: Etcd) -> None:
+    log = log_in(etcd)
+    etcd.faults = [(EtcdRefused("INVALID_ARGUMENT", "request is too large"), False)] * 2
+    async with running(log):
+        assert await proposed(log, "large", entry("eu.0.1")) == entry("eu.0.1")
+        etcd.faults.clear()
+        await proposed(log, "small", entry("eu.0.2"))
+    assert "llmx/awards/large" not in etcd.store.pairs and etcd.at("small").version == 1
 
 
 async def test_two_awards_of_one_call_never_share_a_transaction_and_the_first_one_stands(

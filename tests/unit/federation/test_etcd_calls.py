@@ -14,7 +14,7 @@ from federation.etcd.v1.lease_pb2 import LeaseKeepAliveResponse
 from federation.etcd.v1.server_pb2 import AuthenticateResponse
 from tests.support.scripted_etcd import SILENCE, ScriptedEtcd
 
-SHORT = 0.05
+SHORT = 0.2
 """Seconds after which nobody waits any more for a server that never answers."""
 NO_LEADER = StatusCode.UNAVAILABLE, "etcdserver: no leader"
 TIMED_OUT = StatusCode.UNAVAILABLE, "etcdserver: request timed out"
@@ -191,7 +191,7 @@ async def test_a_server_that_gives_no_token_in_time_is_left_for_another(
     two.answers(AUTHENTICATE, AuthenticateResponse(token="t"))
     two.answers(TXN, TxnResponse())
     both = [one.endpoint, two.endpoint]
-    client = EtcdClient(both, user="me", password="secret", attempt_seconds=0.1)
+    client = EtcdClient(both, user="me", password="secret", attempt_seconds=SHORT)
     async with client:
         await client.put("key", b"")
     assert not one.heard[TXN.path] and two.heard[TXN.path]
