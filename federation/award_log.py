@@ -54,6 +54,8 @@ class Entry(msgspec.Struct, frozen=True):
     gateway_id: str
     outcome: bytes
     """The outcome as JSON."""
+    epoch: int = 0
+    """Under which the gateway lived then."""
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -24,6 +24,7 @@ from federation.standing import Standing
 from federation.succession import Holder, Wait, read_holder
 
 PAUSE_SECONDS_MIN = 0.01
+RETRY_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Claim:
     reason: str = ""
 
 
+LOST = Claim("wait", "", 0, "the registration was lost meanwhile")
+
+
 class Claims:
     """The claims of one gateway."""
 
@@ -50,24 +54,30 @@ class Claims:
         self._now = now
 
     async def claim(self, negotiation_id: str) -> Claim:
-        """Take a negotiation over, or find who has it."""
+        """Take a negotiation over, or find who has it.
+
+        An answer that is lost is asked for until it is known: if the claim stands, nobody else
+        will have the negotiation.
+        """
         standing = self._standing
         transaction = standing.claim(self._now(), negotiation_id)
         if isinstance(transaction, Wait):
             return Claim("wait", "", 0, transaction.reason)
-        epoch = standing.epoch
-        try:
-            done = await self._client.commit(
-                transaction.compares, transaction.then, transaction.otherwise
-            )
-        except EtcdUncertain as fault:
-            return Claim("wait", "", 0, f"etcd may have taken it: {fault}")  # asked again, it shows
-        except EtcdError as fault:
-            return Claim("wait", "", 0, str(fault))
-        claim = judged(done, transaction, standing.own_id, epoch)
-        if claim.outcome == "ours":
-            return await self._counting(claim)
-        return claim
+        epoch, may_stand = standing.epoch, False
+        while standing.epoch == epoch:
+            try:
+                done = await self._client.commit(
+                    transaction.compares, transaction.then, transaction.otherwise
+                )
+            except EtcdError as fault:
+                may_stand |= isinstance(fault, EtcdUncertain)
+                if not may_stand:
+                    return Claim("wait", "", 0, str(fault))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            claim = judged(done, transaction, standing.own_id, epoch)
+            return await self._counting(claim) if claim.outcome == "ours" else claim
+        return LOST
 
     async def release(self, negotiation_id: str) -> None:
         """Give a negotiation up that was taken over; raises EtcdError when that is uncertain."""
@@ -83,7 +93,7 @@ class Claims:
             if pause <= 0:
                 return claim
             await asyncio.sleep(max(pause, PAUSE_SECONDS_MIN))
-        return Claim("wait", "", 0, "the registration was lost meanwhile")
+        return LOST
 
 
 def judged(done: Committed, asked: Transaction, own: str, epoch: int) -> Claim:

@@ -2,7 +2,7 @@
 
 Of two gateways the one whose id sorts first dials, so that there is one stream between them.
 After a failure it waits, longer each time, and not at all when it hears something new of the
-other one. Contact resets the wait.
+other one. A stream that lived for a heartbeat resets the wait.
 """
 
 from __future__ import annotations
@@ -115,9 +115,12 @@ class Dialler:
                 if hello is None or fault is not None:
                     self._failed(address, fault or await _ending(call))
                     return False
-                self._backoff.reset()
                 self.trouble = ""
+                opened_at = asyncio.get_running_loop().time()
                 stream = await self._serve(self.gateway_id, call, hello, own_epoch)
+                lived = asyncio.get_running_loop().time() - opened_at
+                if lived >= self._limits.heartbeat_seconds:  # not one that breaks at once, again
+                    self._backoff.reset()
                 self.trouble = stream.reason or await _ending(call)
             finally:
                 call.cancel()

@@ -134,7 +134,7 @@ class EtcdDiscovery:
     @property
     def sure_until(self) -> float:
         """Return until when nobody can believe that this gateway is gone."""
-        return self._registration.sure_until
+        return self._told().certain_until
 
     @property
     def state(self) -> EtcdState | None:

@@ -93,9 +93,11 @@ class Mesh:
                 if neighbour is None:
                     neighbour = Neighbour(gateway_id, self._limits.link, self._news, now)
                 self.neighbours[gateway_id] = neighbour
+                neighbour.hear_told(address.epoch)
                 if address.epoch <= neighbour.epoch:
                     neighbour.come_back(now)
             neighbour.region = address.region
+            neighbour.hear_told(address.epoch)
             self._meet(neighbour, address.epoch)
 
     def _part(self, neighbour: Neighbour) -> None:

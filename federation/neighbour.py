@@ -55,6 +55,8 @@ class Neighbour:
         self.gateway_id = gateway_id
         self.region = ""
         self.epoch = 0
+        self.told_epoch = 0
+        """The last one that the membership told."""
         self.link: Link | None = None
         self.way: Way | None = None
         """The open stream, if there is one."""
@@ -96,6 +98,16 @@ class Neighbour:
         if epoch > self.epoch:
             self.epoch = epoch
             self.begin(own_epoch)
+
+    def hear_told(self, epoch: int) -> None:
+        """Hear which epoch the membership tells, 0 for none.
+
+        For one gateway it tells higher and higher ones, though later than the gateway itself may.
+        When it tells a lower one, the store behind it has begun anew, and epochs with it.
+        """
+        if 0 < epoch < self.told_epoch:
+            self.epoch = 0
+        self.told_epoch = epoch or self.told_epoch
 
     def begin(self, own_epoch: int) -> None:
         """Begin a new link, for epochs of which at least one is new."""
@@ -183,7 +195,6 @@ class Neighbour:
         if self.link is not None:
             self._resumed += bool(self.link.sent or self.link.handled)
             self.link.go_back()  # what went through others since the hello may be lost there
-            self.word_due = True  # and what was confirmed there since then
         self.progressed()
         self.note_state(now)
 

@@ -45,8 +45,8 @@ def named_in(auth_context: Mapping[str, Iterable[bytes]]) -> frozenset[str]:
 
 
 def is_unix(peer: str) -> bool:
-    """Tell whether grpc's name for a peer, or an address, is of a Unix socket."""
-    return peer.startswith(("unix:", "unix-abstract:"))
+    """Tell whether grpc's name for a peer, or an address, is of a Unix socket that is a file."""
+    return peer.startswith("unix:")  # "unix-abstract:" has no permissions
 
 
 def stranger_fault(

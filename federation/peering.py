@@ -203,6 +203,11 @@ class Peering:
                 log.warning("stranger refused", peer=hello.gateway_id[:64], why=fault)
                 await context.abort(grpc.StatusCode.PERMISSION_DENIED, fault)
         if hello.cluster == self._mesh.own.cluster:
+            if hello.gateway_id > own_id:
+                await context.abort(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"{own_id} sorts before {hello.gateway_id[:64]}, and is the one to dial",
+                )
             await self._until_member(hello.gateway_id)
         refusal = self._mesh.greet(hello)
         if refusal is not None:
@@ -213,11 +218,6 @@ class Peering:
                 else grpc.StatusCode.UNAVAILABLE
             )
             await context.abort(code, refusal.detail)
-        if hello.gateway_id > own_id:
-            await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"{own_id} sorts before {hello.gateway_id}, and is the one to dial",
-            )
         return hello
 
     async def _until_member(self, gateway_id: str) -> None:
@@ -261,6 +261,8 @@ class Peering:
 
     def _handle(self, neighbour: Neighbour) -> None:
         """Hand on what came from a gateway, as far as it can be done at once."""
+        if self._tasks is None:
+            return  # we stop; what is not handled is not confirmed
         gateway_id = neighbour.gateway_id
         while neighbour.inbox and not neighbour.is_busy:
             arrived = neighbour.inbox[0]
@@ -271,7 +273,6 @@ class Peering:
                 self._fail_with(error)
                 raise
             if waiting is not None:
-                assert self._tasks is not None, "streams are served while we run"
                 self._tasks.create_task(self._handle_later(neighbour, arrived, waiting))
                 return
             self._finished(neighbour, arrived)

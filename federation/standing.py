@@ -106,7 +106,7 @@ class Standing:
         return self.fence.may_decide(
             now,
             self.epoch,
-            self.sure_until - self._lease_doubt,
+            self.certain_until,
             self.life_until - self._life_doubt if is_told else NEVER,
             members,
         )
@@ -115,9 +115,14 @@ class Standing:
         """Bring the own life up to date; tells whether etcd has yet to hear of it."""
         return self.succession.renew(self.epoch)
 
+    @property
+    def certain_until(self) -> float:
+        """Return when the lease may have expired, whatever the pace of our clock."""
+        return self.sure_until - self._lease_doubt
+
     def is_sure(self, now: float) -> bool:
         """Tell whether its registration stands for certain."""
-        return bool(self.epoch) and now < self.sure_until - self._lease_doubt
+        return bool(self.epoch) and now < self.certain_until
 
     def sees_discovery(self, now: float) -> bool:
         """Tell whether it has heard of etcd of late."""

@@ -15,7 +15,7 @@ again elsewhere; then an error in the log names both.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,10 @@ class AwardGate:
         self._concerns = concerns
         self.is_blind: Callable[[], bool] = lambda: False
         """Tells whether awards are told unwritten: nobody can write one now."""
+        self.epoch: Callable[[], int] = lambda: 0
+        """Tells under which epoch this gateway lives."""
+        self.is_told: Callable[[Entry], bool] = lambda entry: False
+        """Tells whether the gateway that made an award is there, and has told it itself."""
         self._held: dict[str, _Held] = {}
         self.superseded = 0
         """Negotiations whose call had an award already."""
@@ -110,7 +114,7 @@ class AwardGate:
         if outcome is None or not self._concerns(negotiation_id):
             return False
         is_told = self.is_blind()
-        asked = Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome))
+        asked = self._entry(negotiation_id, outcome)
         if is_told:
             self.blind += 1
         else:
@@ -127,6 +131,9 @@ class AwardGate:
             self.blind += 1
             for step in held.steps:
                 self._carry_out(held.shard, negotiation_id, step)
+
+    def _entry(self, negotiation_id: str, outcome: Mapping[str, Any]) -> Entry:
+        return Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome), self.epoch())
 
     def _ask(self, shard: Shard[Cause], asked: Entry) -> None:
         negotiation_id = asked.negotiation_id
@@ -151,13 +158,17 @@ class AwardGate:
                 award=stands.negotiation_id,
                 gateway=stands.gateway_id,
             )
-            effects = superseded(step.effects or [], orjson.loads(stands.outcome))
+            effects = superseded(
+                step.effects or [],
+                orjson.loads(stands.outcome),
+                is_lost=not self.is_told(stands),
+            )
             step = Step(step.at, step.event, effects, step.cause)
         self._carry_out(held.shard, negotiation_id, step)
         while held.steps:
             outcome = _award_in(held.steps[0].effects)
             if outcome is not None:
-                held.asked = Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome))
+                held.asked = self._entry(negotiation_id, outcome)
                 self._ask(held.shard, held.asked)
                 return
             self._carry_out(held.shard, negotiation_id, held.steps.popleft())
@@ -199,35 +210,64 @@ def _award_in(effects: Sequence[Effect] | None) -> Mapping[str, Any] | None:
     return None
 
 
-def superseded(effects: Sequence[Effect], outcome: Mapping[str, Any]) -> list[Effect]:
+def superseded(
+    effects: Sequence[Effect], outcome: Mapping[str, Any], *, is_lost: bool
+) -> list[Effect]:
     """Return what a step asks for when the call's award is another one, whose outcome this is.
 
-    Whoever would have won hears that it did not; the initiator hears of the award that stands.
+    The initiator hears of the award that stands. Its winners do if the gateway that made it
+    `is_lost`, for then nobody else tells them; who has heard it before hears the same again.
+    Everybody else hears that it did not win.
     """
+    stand: dict[str, Mapping[str, Any]] = {one["agent"]: one for one in outcome["winners"]}
     changed: list[Effect] = []
     told = {effect.recipient for effect in effects if type(effect) is Tell}
     for effect in effects:
-        if type(effect) is Tell and effect.act == "accept":
-            body = {
-                "decision": "rejected",
-                "offer_id": effect.body["offer_id"],
-                "reason": "another_offer_won",
-                "detail": "the call was awarded before, at another gateway",
-            }
-            changed.append(msgspec.structs.replace(effect, act="reject", body=body))
+        if type(effect) is Tell and effect.act in ("accept", "reject"):
+            winner = stand.get(effect.recipient)
+            if winner is not None and not is_lost:
+                continue
+            act, body = (
+                ("reject", _rejected(effect.body["offer_id"]))
+                if winner is None
+                else ("accept", _accepted(winner, outcome, effect.body["offer_id"]))
+            )
+            changed.append(msgspec.structs.replace(effect, act=act, body=body))
         elif type(effect) is Tell and "outcome" in effect.body:
             changed.append(
                 msgspec.structs.replace(effect, body={**effect.body, "outcome": outcome})
             )
         elif type(effect) is Finish:
-            changed += _called_off(effect, told)
+            changed += _called_off(effect, told, stand)
+            if is_lost:
+                changed += _told_besides(effect, told, outcome)
             changed.append(Finish({**effect.outcome, "winners": [], "reason": "superseded"}))
         else:
             changed.append(effect)
     return changed
 
 
-def _called_off(finish: Finish, told: set[str]) -> list[Tell]:
+def _rejected(offer_id: object) -> Mapping[str, object]:
+    return {
+        "decision": "rejected",
+        "offer_id": offer_id,
+        "reason": "another_offer_won",
+        "detail": "the call was awarded before, at another gateway",
+    }
+
+
+def _accepted(
+    winner: Mapping[str, Any], outcome: Mapping[str, Any], offer_id: object
+) -> Mapping[str, object]:
+    return {
+        "decision": "accepted",
+        "offer_id": offer_id,
+        "price": winner["price"],
+        "award": {"rank": winner["rank"], "round": outcome.get("round", 1), "confirm": False},
+    }
+
+
+def _called_off(finish: Finish, told: set[str], stand: Collection[str]) -> list[Tell]:
     """Return what winners hear that were told to confirm, did so, and yet do not win."""
     winners: Sequence[Mapping[str, Any]] = finish.outcome["winners"]  # type: ignore[assignment]
     return [
@@ -239,5 +279,22 @@ def _called_off(finish: Finish, told: set[str]) -> list[Tell]:
             {"reason": "superseded", "offer_id": winner["offer_id"]},
         )
         for number, winner in enumerate(winners, 1)
-        if winner["agent"] not in told
+        if winner["agent"] not in told and winner["agent"] not in stand
+    ]
+
+
+def _told_besides(finish: Finish, told: set[str], outcome: Mapping[str, Any]) -> list[Tell]:
+    """Return what winners of the award that stands hear who have made no offer here."""
+    winners: Sequence[Mapping[str, Any]] = finish.outcome["winners"]  # type: ignore[assignment]
+    confirmed = {winner["agent"] for winner in winners}
+    return [
+        Tell(
+            winner["agent"],
+            "accept",
+            f"{finish.outcome['negotiation_id']}:stands-{number}",
+            winner["offer_id"],
+            _accepted(winner, outcome, winner["offer_id"]),
+        )
+        for number, winner in enumerate(outcome["winners"], 1)
+        if winner["agent"] not in told | confirmed
     ]

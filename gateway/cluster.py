@@ -19,7 +19,7 @@ from importlib.metadata import version
 
 import structlog
 
-from federation.award_log import AwardLog
+from federation.award_log import AwardLog, Entry
 from federation.commons import SchemaAt
 from federation.discovery import Discovery, EtcdDiscovery
 from federation.etcd import EtcdClient
@@ -150,6 +150,13 @@ class Cluster:
 
     def _reaches(self, gateway_id: str) -> bool:
         return any(link.gateway_id == gateway_id and link.state != "down" for link in self.links())
+
+    def _is_told(self, award: Entry) -> bool:
+        """Tell whether the winners of an award have heard of it from whoever made it."""
+        if award.gateway_id == self.gateway_id:
+            return self._parts.negotiations.is_known(award.negotiation_id)
+        info = self.members.get(award.gateway_id)
+        return info is not None and info.epoch == award.epoch and self._reaches(award.gateway_id)
 
     def _stays(self, negotiation_id: str) -> bool:
         durability = self._parts.durability
@@ -289,17 +296,34 @@ class Cluster:
                         task.cancel()
 
     async def emptied(self, within: float) -> None:
-        """Wait until the agents that were here have gone elsewhere, for so many seconds at most."""
-        tenants = self._parts.members.tenants
+        """Let agents and negotiations go elsewhere, for so many seconds at most.
+
+        What the others were told on the way is confirmed then. An agent takes its session along
+        and does not call again what is open, so what is not handed over has no outcome.
+        """
         until = self._now() + within
         while self.members and self._now() < until:
-            if not any(
-                not member.is_away
-                for tenant in tenants.values()
-                for member in tenant.members.values()
-            ):
+            self.inheritance.hand_over()
+            if self._is_empty():
                 return
             await asyncio.sleep(EMPTIED_LOOK_SECONDS)
+
+    def _is_empty(self) -> bool:
+        parts = self._parts
+        if any(
+            not member.is_away
+            for tenant in parts.members.tenants.values()
+            for member in tenant.members.values()
+        ):
+            return False
+        durability = parts.durability
+        if self.gate or any(
+            durability is None or not durability.concerns(terms.call.negotiation_id)
+            for shard in parts.negotiations.shards
+            for terms in shard.table.open_terms()
+        ):
+            return False
+        return not any(link.queued + link.unconfirmed for link in self.links())
 
     def _connect(self) -> None:
         """Let the rest of the gateway know the others."""
@@ -331,6 +355,8 @@ class Cluster:
             self.gateway_id, written.propose, parts.negotiations.perform, concerns
         )
         self.gate.is_blind = lambda: written.has_room and fence.is_blind()
+        self.gate.epoch = lambda: self.own.epoch
+        self.gate.is_told = self._is_told
         parts.negotiations.gate = self.gate.takes
 
     @property

@@ -36,7 +36,6 @@ from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.peering_pb2 import (
     AgentAnswer,
     Delivery,
-    DeliveryRecipient,
     DeliveryReport,
     ForwardedAct,
     PeerMessage,
@@ -136,8 +135,8 @@ class Peers:
                 for parcel in member.outbox.take(now, FLUSH_BYTES_MAX):
                     batches[member.home].add(member, parcel, now)
         for gateway_id, batch in batches.items():
-            for delivery, recipients in zip(batch.deliveries, batch.recipients, strict=True):
-                if not self.send(gateway_id, PeerMessage(delivery=delivery).SerializeToString()):
+            for message, recipients in zip(batch.messages, batch.recipients, strict=True):
+                if not self.send(gateway_id, message.SerializeToString()):
                     self._blocked.update(dict.fromkeys(recipients))
         reports, self._reports = self._reports, defaultdict(list)
         for (gateway_id, tenant, agent_id, reason), msg_ids in reports.items():
@@ -329,7 +328,7 @@ class _Batch:
     """Deliveries for one gateway, in order; equal ones for several agents are one."""
 
     def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
+        self.messages: list[PeerMessage] = []
         self.recipients: list[list[RemoteMember]] = []
         self._places: dict[tuple[str, str, int], int] = {}
         self._last: dict[str, int] = {}
@@ -339,37 +338,46 @@ class _Batch:
         key = (member.tenant.name, parcel.msg_id, id(parcel.envelope))
         place = self._places.get(key, -1)
         if place < self._last.get(member.key, 0) or (len(self.recipients[place]) >= RECIPIENTS_MAX):
-            place = self._places[key] = len(self.deliveries)
-            self.deliveries.append(_delivery(member.tenant, parcel, now))
+            place = self._places[key] = len(self.messages)
+            self.messages.append(_delivery(member.tenant, parcel, now))
             self.recipients.append([])
         self._last[member.key] = place
         heard_on = parcel.heard_on
-        self.deliveries[place].recipients.append(
-            DeliveryRecipient(
-                agent_id=member.agent_id, topic=heard_on or "", needs_consent=heard_on == ""
-            )
-        )
+        recipient = self.messages[place].delivery.recipients.add(agent_id=member.agent_id)
+        if heard_on:
+            recipient.topic = heard_on
+        elif heard_on is not None:
+            recipient.needs_consent = True
         self.recipients[place].append(member)
 
 
-def _delivery(tenant: Tenant, parcel: Parcel, now: float) -> Delivery:
-    return Delivery(
-        tenant=tenant.name,
-        envelope=parcel.envelope,
-        msg_id=parcel.msg_id,
-        sender=parcel.sender,
-        negotiation_id=parcel.negotiation_id,
-        time_to_live=_duration(parcel.expires_at - now),
-        repeats=parcel.repeats,
-        is_call=parcel.is_call,
-    )
+def _delivery(tenant: Tenant, parcel: Parcel, now: float) -> PeerMessage:
+    """Return a Delivery, filled in where it stands: message objects are copied when put in."""
+    message = PeerMessage()
+    told = message.delivery
+    told.tenant = tenant.name
+    told.envelope = parcel.envelope
+    told.msg_id = parcel.msg_id
+    told.sender = parcel.sender
+    if parcel.negotiation_id:
+        told.negotiation_id = parcel.negotiation_id
+    left = max(parcel.expires_at - now, 0.0)
+    whole = int(left)
+    told.time_to_live.seconds = whole
+    told.time_to_live.nanos = int((left - whole) * 1e9)
+    if parcel.repeats:
+        told.repeats = True
+    if parcel.is_call:
+        told.is_call = True
+    return message
 
 
 def _parcel(told: Delivery, heard_on: str | None, origin: str, now: float) -> Parcel:
+    left = told.time_to_live
     return Parcel(
         told.msg_id,
         told.envelope,
-        now + told.time_to_live.ToNanoseconds() / 1e9,
+        now + left.seconds + left.nanos / 1e9,  # ToNanoseconds takes four times as long
         told.sender,
         told.negotiation_id,
         told.repeats,

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import random
+import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gateway.commands.family import PROGRAMS_NEED, environment
-from gateway.commands.local_etcd import command_line, found_etcd, free_ports, is_healthy
+from gateway.commands.local_etcd import command_line, found_etcd, is_healthy
 from loadtest.servers import Server, ServerFailed, cpu_seconds_of
 from loadtest.targets import TokenOf, ours
 
@@ -26,6 +28,7 @@ LOOK_SECONDS = 0.02
 SCRAPE_SECONDS_MAX = 5.0
 ETCD_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 10.0
+QUIET_PORTS = range(20_000, 32_000)
 
 Scrape = Mapping[str, float]
 
@@ -126,7 +129,11 @@ def cluster(
                 failure = error
         if failure is not None:
             raise failure
-        yield Cluster(servers, token_of)
+        try:
+            yield Cluster(servers, token_of)
+        finally:
+            for server in servers:
+                server.tell_to_stop()  # all at once; what was entered waits for each
 
 
 def settings_of_members(folder: Path, count: int, wire: Wire, etcd: str) -> list[dict[str, str]]:
@@ -137,7 +144,7 @@ def settings_of_members(folder: Path, count: int, wire: Wire, etcd: str) -> list
         sockets = {name: str(folder / f"{name}.sock") for name in names}
         places = {name: f"unix:{path}" for name, path in sockets.items()}
     else:
-        ports = free_ports(count)
+        ports = quiet_ports(count)
         listens = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
         sockets, places = {}, listens
     told = []
@@ -152,6 +159,16 @@ def settings_of_members(folder: Path, count: int, wire: Wire, etcd: str) -> list
             one["federation__peers"] = ",".join(others)
         told.append(one)
     return told
+
+
+def quiet_ports(count: int) -> list[int]:
+    """Return ports that are free, and that the kernel gives to no outgoing connection."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(QUIET_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found += [port] if port not in found else []
+    return found
 
 
 def scraped(server: Server) -> dict[str, float]:
@@ -181,7 +198,7 @@ class LocalEtcd:
 def local_etcd(folder: Path) -> Iterator[LocalEtcd]:
     """Run an etcd with its data in a folder. Raises CommandError when there is none."""
     binary = found_etcd()
-    client_port, peer_port = free_ports(2)
+    client_port, peer_port = quiet_ports(2)
     endpoint = f"127.0.0.1:{client_port}"
     data = folder / "etcd"
     data.mkdir(mode=0o700)

@@ -96,10 +96,15 @@ class Server:
         self._process.kill()
         self._process.wait(STOP_SECONDS_MAX)
 
+    def tell_to_stop(self) -> None:
+        """Ask the process to end; `stop` waits for it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """End the process; harmless when it has ended."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self.tell_to_stop()
             try:
                 self._process.wait(STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:

@@ -1,10 +1,11 @@
 """What an agent owes as a contractor: an answer to every call, and its word when it wins.
 
 A call is *asked* while the author's handler works on it, *standing* from the moment its
-offer is sent until the verdict, then forgotten. Every call is answered: a handler that
+offer is sent until the verdict. Every call is answered: a handler that
 raises answers not-understood, no handler answers refuse. While an offer stands it is sent again
 after every reconnect; and when the same call comes under another negotiation id, because a
-gateway was lost, the same offer answers it and the author is not asked twice.
+gateway was lost, the same offer answers it and the author is not asked twice. Nor is an award
+told twice: a call that was won is remembered.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class Contractor:
         self._standings = Standings()
 
     def __len__(self) -> int:
-        return len(self._standings)
+        """Return how many calls are not over."""
+        return sum(not standing.judged for standing in self._standings)
 
     # ------------------------------------------------------------------ what comes
 
@@ -275,9 +277,12 @@ class Contractor:
         elif act == Act.ACT_CANCEL:
             await self._session.room()
             self._reply(Act.ACT_INFORM, CANCELLED, standing)
+        was_told, standing.is_told = standing.is_told, verdict.won
         standing.judged = verdict.won
-        if not (verdict.won and (verdict.wants_report or standing.call.asks_to_confirm(body))):
+        if not verdict.won:
             self._standings.forget(standing)
+        elif was_told:
+            return  # the gateway that told it was lost, and its heir tells it again
         await self._run("on_outcome", verdict)
         if verdict.won:
             # Beside this lane, so that long work does not keep a cancel from being heard.
@@ -304,7 +309,7 @@ class Contractor:
     async def _confirm(self, standing: Standing, verdict: Verdict) -> bool:
         handler = self._handlers.find("on_confirm")
         stands: object = True
-        if handler is not None:
+        if handler is not None and not standing.is_told:
             try:
                 stands = await ask(handler, verdict)
             except Exception:

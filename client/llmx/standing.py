@@ -32,7 +32,10 @@ class Standing:
     is_adrift: bool = False
     """Was the negotiation lost with its gateway? Then the call may come anew."""
     judged: bool = False
-    """Was it accepted? Then it is only kept because the award can still be cancelled."""
+    """Was it accepted? Then it is kept because the award can still be cancelled, and because an
+    heir of its gateway may call again."""
+    is_told: bool = False
+    """Has the author heard that it was accepted, now or before its gateway was lost?"""
 
 
 class Standings:

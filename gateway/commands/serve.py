@@ -52,11 +52,24 @@ def serve(
     except SettingsError as error:
         print(f"llmx gateway: {error}", file=sys.stderr)
         return 2
+    except ExceptionGroup as group:  # it was noticed when other tasks were running already
+        faults, others = group.split(SettingsError)
+        if others is not None or faults is None:
+            raise
+        print(f"llmx gateway: {_first_of(faults)}", file=sys.stderr)
+        return 2
     except (RuntimeError, OSError) as error:
         where = f"{settings.server.host}:{settings.server.port}"
         print(f"llmx gateway: cannot listen on {where} ({error}); {remedy(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _first_of(group: ExceptionGroup[SettingsError]) -> Exception:
+    first: Exception = group
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 def remedy(error: RuntimeError | OSError) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import llmx
 from loadtest.chaos.ledger import Called, Failed, Fate, Handed, Judged, Sent
@@ -17,14 +18,30 @@ from loadtest.cluster_faults.books import Books
 
 BACKOFF = llmx.Backoff(first=0.1, longest=0.5)
 CONNECT_SECONDS_MAX = 20.0
-PATIENCE_SECONDS = 20.0
+CONFIRM_SECONDS = 1.0
+PATIENCE_SECONDS = 5.0
+"""How long after the last possible moment of an outcome a call is given up."""
 TOPIC_SHARE = 0.1
-CALL_SHARE = 0.15
 DURABLE_SHARE = 0.3
 ONCE_SHARE = 0.5
 POLICIES = ("flow/low", "flow/high", {"quorum": 2})
-REPLY_SECONDS = (0.3, 1.0)
 THINKING_SECONDS_MAX = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much goes on."""
+
+    agents: int = 6
+    rate: float = 6.0
+    """Messages and calls that each agent sends a second."""
+    call_share: float = 0.15
+    """Of these: how many are calls."""
+    reply_seconds: tuple[float, float] = (0.3, 1.0)
+    """Between what the times to reply are drawn."""
+    ttl: float = 25.0
+    """Seconds that messages live."""
+    seed: int = 1
 
 
 class Player:
@@ -37,12 +54,10 @@ class Player:
         token: str,
         books: Books,
         now: Callable[[], float],
-        *,
-        ttl: float,
-        seed: int,
+        load: Load,
         scene: str,
     ) -> None:
-        """Describe an agent; `begin` connects it. Its messages live for `ttl` seconds.
+        """Describe an agent; `begin` connects it.
 
         Its topics are those of a scene, because who leaves is still owed what came meanwhile.
         """
@@ -50,8 +65,8 @@ class Player:
         self.address = f"agent://{name}"
         self._books = books
         self._now = now
-        self._ttl = ttl
-        self._chance = random.Random(f"{seed}/{name}")
+        self._load = load
+        self._chance = random.Random(f"{load.seed}/{name}")
         self._written = 0
         self._news, self._work = f"news-{scene}", f"work-{scene}"
         self._agent = llmx.Agent(
@@ -99,15 +114,15 @@ class Player:
     # ------------------------------------------------------------------ what it does
 
     async def play(
-        self, others: Sequence[Player], tasks: asyncio.TaskGroup, rate: float, over: asyncio.Event
+        self, others: Sequence[Player], tasks: asyncio.TaskGroup, over: asyncio.Event
     ) -> None:
         """Send and call at random until it is over; what waits then is left to `tasks`."""
         while not over.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._chance.expovariate(rate)):
+                async with asyncio.timeout(self._chance.expovariate(self._load.rate)):
                     await over.wait()
                     return
-            if self._chance.random() < CALL_SHARE:
+            if self._chance.random() < self._load.call_share:
                 tasks.create_task(self.call())
             elif self._chance.random() < TOPIC_SHARE:
                 tasks.create_task(self.send(f"topic://{self._news}", others))
@@ -129,7 +144,7 @@ class Player:
             allowed=owed_to,
             once=chance.random() < ONCE_SHARE,
             durable=chance.random() < DURABLE_SHARE,
-            ttl=self._ttl,
+            ttl=self._load.ttl,
             sent_at=self._now(),
         )
         books.messages.send(message)
@@ -156,8 +171,13 @@ class Player:
         self._written += 1
         call = Called(f"{self.name}.call{self._written}", self.address, False, now())
         self._books.called[call.label] = call
-        within = reply_within or round(chance.uniform(*REPLY_SECONDS), 1)
-        body = {"task": {"label": call.label}, "reply_within": within}
+        within = reply_within or round(chance.uniform(*self._load.reply_seconds), 1)
+        body = {
+            "task": {"label": call.label},
+            "reply_within": within,
+            "decide_within": 2,
+            "confirm_within": CONFIRM_SECONDS,
+        }
         policy: str | Mapping[str, object] = chance.choice(POLICIES)
         try:
             outcome = await self._agent.call(body, to=f"topic://{self._work}", policy=policy)

@@ -18,7 +18,7 @@ from typing import Any
 
 from loadtest.chaos.ledger import Sent
 from loadtest.cluster_faults.books import Books, Death, Verdict, verdict
-from loadtest.cluster_faults.players import Player
+from loadtest.cluster_faults.players import Load, Player
 from tests.support.cluster import Cluster
 from tests.support.cluster_faults import ClusterFault, Killed
 from tests.support.etcd import passed
@@ -27,13 +27,10 @@ POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What goes on meanwhile."""
+class Plan:
+    """How long what takes."""
 
-    agents: int = 6
-    rate: float = 6.0
-    """Messages and calls that each agent sends a second."""
-    ttl: float = 25.0
+    load: Load = field(default_factory=Load)
     before: float = 0.3
     """Seconds of traffic before the fault."""
     lasts: float = 1.0
@@ -44,7 +41,6 @@ class Load:
     """Seconds in which a probe has to arrive."""
     limit: float = 20.0
     """Seconds in which anything that is waited for has to happen."""
-    seed: int = 1
 
 
 @dataclass(slots=True)
@@ -71,10 +67,10 @@ class Result:
 class Stage:
     """A cluster, and agents that play on it."""
 
-    def __init__(self, cluster: Cluster, load: Load, name: str) -> None:
+    def __init__(self, cluster: Cluster, plan: Plan, name: str) -> None:
         """Prepare; the agents of different stages have different names."""
         self.cluster = cluster
-        self.load = load
+        self.plan = plan
         self.books = Books()
         homes = list(cluster.gateways)
         self.players = [
@@ -84,11 +80,10 @@ class Stage:
                 cluster.token(f"{name}-{number}"),
                 self.books,
                 self.now,
-                ttl=load.ttl,
-                seed=load.seed,
-                scene=name,
+                plan.load,
+                name,
             )
-            for number in range(load.agents)
+            for number in range(plan.load.agents)
         ]
 
     def now(self) -> float:
@@ -115,7 +110,7 @@ class Stage:
                 async with asyncio.TaskGroup() as tasks:
                     for player in self.players:
                         others = [one for one in self.players if one is not player]
-                        tasks.create_task(player.play(others, tasks, self.load.rate, over))
+                        tasks.create_task(player.play(others, tasks, over))
                     try:
                         yield tasks
                     finally:
@@ -136,14 +131,14 @@ class Stage:
             for other in self.players
             if other is not player
         ]
-        until = self.now() + self.load.probes_within
+        until = self.now() + self.plan.probes_within
         while (arrived := self._arrived(sent)) < len(sent) and self.now() < until:
             await passed(POLL_SECONDS)
         return len(sent), arrived
 
     async def until_served(self) -> None:
         """Wait until every agent is connected. Raises TimeoutError."""
-        async with asyncio.timeout(self.load.limit):
+        async with asyncio.timeout(self.plan.limit):
             while not self.is_served:
                 await passed(POLL_SECONDS)
 
@@ -153,7 +148,7 @@ class Stage:
 
     async def _quiet(self) -> None:
         """Wait until nothing is under way, for as long as messages live at most."""
-        until = self.now() + self.load.ttl
+        until = self.now() + self.plan.load.ttl
         while self.books.unfinished(self.now()) and self.now() < until:
             await passed(POLL_SECONDS)
         await passed(0.1)  # a copy that is one too many would come now
@@ -168,33 +163,33 @@ class Stage:
         return result
 
 
-async def play(cluster: Cluster, fault: ClusterFault, load: Load, name: str) -> Result:
+async def play(cluster: Cluster, fault: ClusterFault, plan: Plan, name: str) -> Result:
     """Let a fault happen under load. Raises TimeoutError when it is not noticed, or not over."""
-    stage = Stage(cluster, load, name)
+    stage = Stage(cluster, plan, name)
     result = Result(fault.name)
     async with stage.traffic() as tasks:
-        await passed(load.before)
+        await passed(plan.before)
         began = stage.now()
         if isinstance(fault, Killed):
             stage.books.deaths.append(Death(fault.gateway, began))
         await fault.inject()
-        await cluster.until(fault.is_noticed, load.limit)
+        await cluster.until(fault.is_noticed, plan.limit)
         result.noticed_after = stage.now() - began
         if fault.is_survived:
             result.over_after = await _over(stage, fault, began)
         noticed = stage.now()
         result.probes, result.probes_arrived = await stage.probe(tasks)
-        await passed(max(0.0, noticed + load.lasts - stage.now()))
+        await passed(max(0.0, noticed + plan.lasts - stage.now()))
         healed = stage.now()
         await fault.heal()
         over_after = await _over(stage, fault, healed)
         result.over_after = result.over_after or over_after
-        await passed(load.after)
+        await passed(plan.after)
     return stage.close(result)
 
 
 async def _over(stage: Stage, fault: ClusterFault, since: float) -> float:
-    await stage.cluster.until(fault.is_over, stage.load.limit)
+    await stage.cluster.until(fault.is_over, stage.plan.limit)
     await stage.until_served()
     return stage.now() - since
 

@@ -64,7 +64,7 @@ async def test_agents_go_on_where_a_stopping_gateway_sends_them(tmp_path: Path) 
         bob, alice = agent_of(old, "bob"), agent_of(old, "alice")
         bob.on_message(read)
         bob.on_cfp(offer)
-        async with bob, alice, asyncio.timeout(20):
+        async with bob, alice:
             for number in range(MESSAGES):
                 if number == MESSAGES // 2:
                     stopped = asyncio.get_running_loop().run_in_executor(None, old.stop)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from federation.link import LinkLimits
 from federation.peer_states import PeerAddress
-from federation.peer_tls import PeerTls
-from tests.support.certificates import Authority
 from tests.support.fault_proxy import FaultProxy, Way
 from tests.support.peers import QUICK, Handed, PeerSide, living, side, until
 from tests.support.weather import Cut, Weather
@@ -220,69 +217,6 @@ async def test_two_that_never_met_and_know_no_epochs_find_each_other_through_a_t
         await until(lambda: b.heard("a")[-1:] == ["hello"])
 
 
-def tls_of(authority: Authority, gateway_id: str) -> PeerTls:
-    signed = authority.signed(gateway_id)
-    return PeerTls(authority.certificate, signed.certificate, signed.key)
-
-
-async def test_gateways_that_show_certificates_with_their_ids_are_linked() -> None:
-    authority = Authority()
-    a, b = (side(one, tls=tls_of(authority, one)) for one in ("a", "b"))
-    async with living(a, b):
-        a.send("b", "hello")
-        await until(lambda: b.heard("a") == ["hello"])
-
-
-async def test_a_gateway_whose_certificate_bears_another_id_is_refused_by_the_one_it_dials() -> (
-    None
-):
-    authority = Authority()
-    mallory, b = side("a", tls=tls_of(authority, "z")), side("b", tls=tls_of(authority, "b"))
-    async with living(mallory, b):
-        await until(lambda: mallory.peering.trouble("b"))
-        assert "PERMISSION_DENIED" in mallory.peering.trouble("b")
-        assert "needs its id there as DNS name" in mallory.peering.trouble("b")
-        assert b.link("a").state == "down"
-
-
-async def test_a_gateway_whose_certificate_bears_another_id_is_refused_by_the_one_that_dials() -> (
-    None
-):
-    authority = Authority()
-    a, mallory = side("a", tls=tls_of(authority, "a")), side("b", tls=tls_of(authority, "z"))
-    async with living(a, mallory):
-        await until(lambda: a.peering.trouble("b"))
-        assert a.link("b").state == mallory.link("a").state == "down"
-        assert not mallory.heard("a")
-
-
-async def test_a_certificate_of_another_authority_and_none_at_all_are_refused() -> None:
-    here, elsewhere = Authority("here"), Authority("elsewhere")
-    b = side("b", tls=tls_of(here, "b"))
-    for a in (side("a", tls=tls_of(elsewhere, "a")), side("a")):
-        async with living(a, b):
-            await until(lambda a=a: a.peering.trouble("b"))
-            assert b.link("a").state == "down"
-
-
-async def test_a_gateway_of_another_cluster_is_refused_and_told_why() -> None:
-    a, b = side("a", cluster="blue"), side("b", cluster="green")
-    async with living(a, b):
-        await until(lambda: a.peering.trouble("b"))
-        assert "FAILED_PRECONDITION" in a.peering.trouble("b")
-        assert "'green'" in a.peering.trouble("b")
-        assert "'blue'" in a.peering.trouble("b")
-        assert a.link("b").state == "down"
-
-
-async def test_another_gateway_than_the_one_that_was_dialled_is_not_talked_to() -> None:
-    a, b, c = side("a"), side("b"), side("c")
-    async with living(a, b, c, are_strangers=True):
-        a.know(b=c.address)
-        c.know(a)
-        await until(lambda: "'c' answers there" in a.peering.trouble("b"))
-
-
 @pytest.mark.slow
 async def test_a_slow_link_is_measured_and_brings_everything() -> None:
     slow = Weather(delay=0.1, jitter=0.02, bytes_per_second=200_000)
@@ -333,22 +267,6 @@ async def test_who_is_slow_to_handle_is_not_read_and_not_taken_for_dead() -> Non
         gate.set()
         await until(lambda: len(b.heard("a")) == 60)
         assert a.link("b").resumed == b.link("a").resumed == 0
-
-
-async def test_several_addresses_are_tried_and_a_unix_socket_is_one(tmp_path: Path) -> None:
-    """On a Unix socket there is no TLS, though there is on the port beside it."""
-    authority = Authority()
-    a, b = (side(one, tls=tls_of(authority, one)) for one in ("a", "b"))
-    async with asyncio.TaskGroup() as tasks:
-        path = tmp_path / "b.sock"
-        await a.start(tasks)
-        await b.start(tasks, unix=str(path))
-        b.know(a)
-        a.know(b=PeerAddress(f"unix:{tmp_path}/nobody.sock, unix:{path}", 1, "here"))
-        a.send("b", "hello")
-        await until(lambda: b.heard("a") == ["hello"])
-        await a.stop()
-        await b.stop()
 
 
 async def test_a_gateway_dials_again_as_soon_as_the_membership_tells_another_address() -> None:

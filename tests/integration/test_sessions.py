@@ -6,10 +6,9 @@ measured there, so the stretches between are as short as they may be.
 
 from __future__ import annotations
 
-import asyncio
 import json
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,33 @@ import pytest
 
 from tests.support.gateways import ROOT, environment
 
+SECONDS_MAX = 120.0
 
-async def _measured(command: str, tmp_path: Path) -> dict[str, Any]:
+
+def _measured(command: str, tmp_path: Path) -> dict[str, Any]:
     """Run a measurement as a person would and return its result."""
     out = tmp_path / "result.json"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *command.split(), "--out", str(out)),
-        *("--server-core", "any", "--client-core", "any"),
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", *command.split(), "--out", str(out)),
+            *("--server-core", "any", "--client-core", "any"),
+        ],
         env=environment(tmp_path),
         cwd=ROOT,
-        stdout=PIPE,
-        stderr=PIPE,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
     )
-    table, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    assert table.startswith(b"`python -m ")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("`python -m ")
     result: dict[str, Any] = json.loads(out.read_text())
     return result
 
 
 @pytest.mark.slow
-async def test_a_crowd_that_was_cut_off_resumes_and_misses_nothing(tmp_path: Path) -> None:
-    result = await _measured("loadtest.sessions --quick --seconds 0.4", tmp_path)
+def test_a_crowd_that_was_cut_off_resumes_and_misses_nothing(tmp_path: Path) -> None:
+    result = _measured("loadtest.sessions --quick --seconds 0.4", tmp_path)
     cut, crash = result["cut"], result["crash"]
     count = result["plan"]["sessions"]
     assert cut["welcomed"] == cut["resumed"] == crash["welcomed"] == count
@@ -50,9 +54,9 @@ async def test_a_crowd_that_was_cut_off_resumes_and_misses_nothing(tmp_path: Pat
 
 
 @pytest.mark.slow
-async def test_who_stops_reading_is_warned_then_disconnected_and_comes_back(tmp_path: Path) -> None:
+def test_who_stops_reading_is_warned_then_disconnected_and_comes_back(tmp_path: Path) -> None:
     crowd = "--agents 24 --rate 20 --outbox 500 --seconds 1.5 --repeats 1"
-    result = await _measured(f"loadtest.slow_consumer {crowd}", tmp_path)
+    result = _measured(f"loadtest.slow_consumer {crowd}", tmp_path)
     (seen,) = result["watched"]
     assert 0 < seen["warned_after"] <= seen["closed_after"]
     assert any("agent://consumer" in line for line in result["log"])

@@ -81,7 +81,7 @@ class World:
         self._slow_share = rng.choice((0.0, 0.02, 0.1))
         self._late_share = rng.choice((0.0, 0.05, 0.3))
         self._stall_share = rng.choice((0.0, 0.02))
-        self._lag = rng.choice((0.0, 0.0, 0.3, 0.9))
+        self._lag = rng.choice((0.0, 0.3, 0.9, 0.9))
         self._compacts = rng.choice((False, True))
         self.living: dict[str, Side] = {}
         self._negotiations: list[str] = []
@@ -314,6 +314,34 @@ class World:
         self.note("mended to etcd:", *chosen)
         for gateway_id in chosen:
             self._etcd_cut.pop(gateway_id, None)
+            for number in range(1, 10):
+                self._time.after(0.5 * number, partial(self._press, gateway_id))
+
+    def _press(self, gateway_id: str) -> None:
+        """Let agents act in every negotiation through one gateway."""
+        side = self.living.get(gateway_id)
+        if side is not None and not side.is_frozen and self._is_stormy:
+            for negotiation_id in self._negotiations:
+                side.act(negotiation_id)
+
+    def _split(self) -> None:
+        """Cut some gateways off from etcd and from all others."""
+        names = list(self.living)
+        if names:
+            lost = set(self._rng.sample(names, self._rng.randint(1, max(1, len(names) - 1))))
+            self.note("split off:", *sorted(lost))
+            ways = {
+                way
+                for one in lost
+                for other in names
+                if other not in lost
+                for way in ((one, other), (other, one))
+            }
+            self._cut.update(ways)
+            self._etcd_cut.update(dict.fromkeys(lost, "both"))
+            seconds = self._long()
+            self._time.after(seconds, partial(self._mend_etcd, sorted(lost)))
+            self._time.after(seconds, lambda: self._cut.difference_update(ways))
 
     def _cut_apart(self) -> None:
         names = list(self.living)
@@ -403,6 +431,7 @@ class World:
                 (self._freeze, rng.choice((0, 1, 2))),
                 (self._come, rng.choice((0, 1, 2, 3))),
                 (self._cut_from_etcd, rng.choice((0, 1, 2))),
+                (self._split, rng.choice((0, 0, 1, 2))),
                 (self._flicker, rng.choice((0, 4, 10)) if is_dim else 0),
                 (self._dim, rng.choice((0, 1, 1, 2)) if is_dim else 0),
                 (self._cut_apart, rng.choice((0, 1, 2))),

@@ -83,7 +83,7 @@ class Contractor(Agent):
             value = float(int(1 + 9 * self.roads.draw()))
             offer = OfferReceived(self.address, f"{self.address}:{negotiation_id}", value)
             self.roads.after(
-                0.8 * self.roads.draw(),
+                2.4 * self.roads.draw(),
                 lambda: self.roads.tell_home(
                     self, lambda side: side.hear_offer(negotiation_id, offer)
                 ),

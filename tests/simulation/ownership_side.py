@@ -61,6 +61,9 @@ class Around(Protocol):
     def tell_peer(self, side: Side, gateway_id: str, what: Callable[[Side], None]) -> bool:
         """Bring something over the link to another gateway; False when there is none."""
 
+    def reaches(self, side: Side, info: MemberInfo) -> bool:
+        """Tell whether there is a link to another gateway, as far as one can tell."""
+
     def call_out(self, side: Side, contractor: str, negotiation_id: str) -> None:
         """Bring a call to an agent, as soon as it can be reached."""
 
@@ -102,13 +105,15 @@ class Side:
         self.shard.may_decide = self.may_decide
         self.gate = AwardGate(gateway_id, self._propose, self.perform, lambda _: writes_awards)
         self.gate.is_blind = self.is_blind
+        self.gate.epoch = lambda: self.epoch
+        self.gate.is_told = self._is_told
         self.is_leaving = False
         self.known: dict[str, str] = {}
         self.opened: dict[str, str] = {}
         """By call, the negotiation that it is here."""
         self.outcomes: dict[str, Mapping[str, Any]] = {}
         self._lease = 0
-        self._was_registered = False
+        self._was_registered = self._is_asking = False
         self._views: dict[str, PeerView] = {}
         self._heard_sent: dict[str, float] = {}
         self._waiting: list[Callable[[], None]] = []
@@ -137,7 +142,9 @@ class Side:
     def look(self) -> None:
         """Do what is due, again and again."""
         sent = self.world.now()
-        self.world.ask(self, self._registered, lambda answer: self._know(sent, answer))
+        if not self._is_asking:
+            self._is_asking = True
+            self.world.ask(self, self._registered, lambda answer: self._know(sent, answer))
         sees = self.word.say(sent, bool(self.epoch) and sent - self._kept_at < SIGHT_SECONDS)
         for other in self.membership.members:
             self.world.beat(self, other, self._heartbeat(other, sent, sees))
@@ -174,6 +181,7 @@ class Side:
         return epoch, lease, store.under(PREFIX)
 
     def _know(self, sent: float, answer: tuple[int, int, tuple[KeyValue, ...]] | None) -> None:
+        self._is_asking = False
         if answer is None:
             return
         now = self.world.now()
@@ -186,7 +194,6 @@ class Side:
         infos = (read(pair.value, pair.create_revision) for pair in pairs)
         self.membership.replace(info for info in infos if info is not None)
         self.may_decide()  # the fence has to know who was there
-        self.work()
 
     def may_decide(self) -> bool:
         views = {one: self._views.get(one, UNHEARD) for one in self.membership.members}
@@ -195,6 +202,10 @@ class Side:
 
     def is_blind(self) -> bool:
         return self.world.now() >= self.sure_until and self.may_decide()
+
+    def _is_told(self, award: Entry) -> bool:
+        info = self.membership.members.get(award.gateway_id)
+        return info is not None and info.epoch == award.epoch and self.world.reaches(self, info)
 
     # What it owns.
 
@@ -245,13 +256,11 @@ class Side:
     def work(self) -> None:
         """Let the shard do what is due, and wake up for its next deadline."""
         shard, now = self.shard, self.world.now()
-        while shard.may_decide():
+        due = self.table.next_deadline()
+        while (shard.queued or (due is not None and due <= now)) and shard.may_decide():
             shard.fire_timers(shard._queue[0][0] if shard.queued else now)
             shard._apply_slice()
             due = self.table.next_deadline()
-            if not shard.queued and (due is None or due > now):
-                break
-        due = self.table.next_deadline()
         if due is not None and now < due < self._wakes_at:
             self._wakes_at = due
             self.world.after(due - now, lambda: self.do(self._wake))
@@ -295,13 +304,17 @@ class Side:
             if type(effect) is Finish:
                 self.world.carries_out(self, negotiation_id, effect.outcome)
                 self.table.close_record(negotiation_id)
+        outcome: Any = next(
+            (one.body["outcome"] for one in effects if type(one) is Tell and "outcome" in one.body),
+            None,
+        )
+        if outcome is not None:
+            self.outcomes[negotiation_id] = outcome
+            self.world.tell_outcome(self, call, outcome)
         for effect in effects:
             if type(effect) is Tell and effect.act == "accept":
-                self.world.tell_award(self, effect.recipient, negotiation_id)
-            elif type(effect) is Tell and "outcome" in effect.body:
-                outcome: Any = effect.body["outcome"]
-                self.outcomes[negotiation_id] = outcome
-                self.world.tell_outcome(self, call, outcome)
+                assert outcome is not None, "who wins is told when all is over"
+                self.world.tell_award(self, effect.recipient, str(outcome["negotiation_id"]))
 
     def _propose(self, key: str, entry: Entry, heard: Callable[[Entry], None]) -> None:
         def answered(done: Committed | None) -> None:

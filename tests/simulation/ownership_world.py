@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+from federation.membership import MemberInfo
 from policy.call import Call
 from tests.simulation.directories import Broken
 from tests.simulation.directory_side import Violation
@@ -40,7 +41,7 @@ from tests.support.virtual_time import VirtualTime
 
 Weather = Literal["all", "etcd is well", "nobody is lost", "gateways leave"]
 
-STORM_SECONDS = 20.0
+STORM_SECONDS = 16.0
 HEALED_SECONDS_MAX = 40.0
 ANSWER_SECONDS_MAX = 1.0
 EXPIRY_SECONDS = 0.5
@@ -48,6 +49,8 @@ PROMISE_SECONDS = 3 * HEARTBEAT_SECONDS
 SLACK_SECONDS = 2 * LOOK_SECONDS + 0.5
 """Between two looks, and on the way, a gateway cannot know."""
 RETRY_SECONDS = 0.4
+LEAVE_SECONDS = 1.5
+"""Time for agents to notice that they shall go elsewhere."""
 
 
 class World:
@@ -67,7 +70,7 @@ class World:
         self._cut: set[tuple[str, str]] = set()
         self._lines: dict[tuple[int, int], deque[Callable[[], None]]] = defaultdict(deque)
         self._is_stormy = True
-        self._slow_share = rng.choice((0.0, 0.0, 0.1))
+        self._slow_share = rng.choice((0.0, 0.0, 0.1)) if weather != "gateways leave" else 0.0
         self.writes_awards = rng.random() < 0.75
         self._number = self._minted = 0
         self._names = [f"g{number}" for number in range(rng.choice((2, 3, 3, 4)))]
@@ -148,6 +151,10 @@ class World:
             line.popleft()()
             if line:
                 self._time.after(self._delay(), partial(self._carry, side, other))
+
+    def reaches(self, side: Side, info: MemberInfo) -> bool:
+        other = self.living.get(info.gateway_id)
+        return other is not None and self._can_talk(side, other)
 
     def call_out(self, side: Side, contractor: str, negotiation_id: str) -> None:
         agent = self.contractors[contractor]
@@ -329,7 +336,7 @@ class World:
         if side is not None and side.frozen_at is None and side in staying and len(staying) > 1:
             self.note(side, "leaves")
             side.is_leaving = True
-            self._time.after(4.0 + 2.0 * self.draw(), partial(self._left, side))
+            self._time.after(LEAVE_SECONDS + self.draw(), partial(self._left, side))
 
     def _left(self, side: Side) -> None:
         if not side.is_dead and side.frozen_at is None:
@@ -405,7 +412,10 @@ class World:
         self._time.after(EXPIRY_SECONDS, self._expire)
 
     def _any_side(self) -> Side | None:
-        return self._rng.choice(list(self.living.values())) if self.living else None
+        """Return a process, often one that has much to lose."""
+        sides = list(self.living.values())
+        busy = [side for side in sides if side.table.open_count]
+        return self._rng.choice(self._rng.choice((sides, busy or sides))) if sides else None
 
     # The run.
 
@@ -429,8 +439,9 @@ class World:
         etcd = self.weather in ("all", "nobody is lost")
         lost = self.weather in ("all", "etcd is well")
         often = {
-            self._call: choose((1, 2, 4)),
-            self._leave: choose((0, 0, 1)) if lost else self.weather == "gateways leave",
+            self._leave: choose((1, 2))
+            if self.weather == "gateways leave"
+            else lost and choose((0, 0, 1)),
             self._crash: lost and choose((0, 1, 1, 2)),
             self._freeze: lost and choose((0, 1, 2)),
             self._lose_line: lost and choose((0, 1, 3)),
@@ -438,9 +449,13 @@ class World:
             self._cut_from_etcd: etcd and choose((0, 1, 2)),
             self._etcd_down: etcd and choose((0, 0, 1)),
         }
+        calls = [STORM_SECONDS * self.draw() for _ in range(choose((1, 2, 4)))]
+        for moment in calls:
+            at.after(moment, self._call)
         for move, count in often.items():
             for _ in range(count):
-                at.after(STORM_SECONDS * self.draw(), move)
+                near = choose(calls) + 1.5 * self.draw()
+                at.after(choose((near, STORM_SECONDS * self.draw())), move)
         at.run_until(at.now + STORM_SECONDS)
 
     def _heal(self) -> None:

@@ -215,6 +215,8 @@ class PeerGateway:
         self.limits = limits
         self.time = time
         self.is_dead = False
+        self.revision = 0
+        """Of the membership that it was told last."""
         self.lines: dict[str, Line] = {}
         self.dialling: set[str] = set()
         self.members: dict[str, PeerAddress] = {}

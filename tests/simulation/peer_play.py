@@ -159,11 +159,13 @@ class PeerPlay:
         """Tell everybody of everybody, each when the news reaches it."""
         for name in self._names:
             delay = 0.0 if self._is_over else self._rng.choice((0.0, 0.05, 0.5))
-            self._time.after(delay, partial(self._tell, name, self._members()))
+            self._time.after(delay, partial(self._tell, name, self._epochs, self._members()))
 
-    def _tell(self, name: str, members: dict[str, PeerAddress]) -> None:
+    def _tell(self, name: str, revision: int, members: dict[str, PeerAddress]) -> None:
+        """Tell one, unless it has heard something newer."""
         gateway = self._gateways.get(name)
-        if gateway is not None and not gateway.is_dead:
+        if gateway is not None and not gateway.is_dead and revision >= gateway.revision:
+            gateway.revision = revision
             gateway.know(members)
 
     def _members(self) -> dict[str, PeerAddress]:

@@ -147,8 +147,34 @@ def test_a_new_epoch_hands_back_what_is_unconfirmed_and_begins_anew() -> None:
     assert a.ended == [("b", [b"1", b"2"])]
     assert a.begun == ["b", "b"]
     assert a.closed == ["b has a new epoch"]
+
+
+def test_a_membership_that_lags_behind_the_hello_changes_nothing() -> None:
+    meshes = Meshes("a", "b")
+    a, b = meshes.sides["a"], meshes.sides["b"]
+    b.mesh.set_own_epoch(2)
+    assert a.mesh.greet(b.mesh.hello_for("a")) is None
     a.mesh.set_members({"b": PeerAddress("", 1, "")})
-    assert len(a.begun) == 2, "an old epoch says nothing"
+    assert a.begun == ["b", "b"]
+    a.mesh.set_members({"b": PeerAddress("", 2, "")})
+    assert a.begun == ["b", "b"]
+
+
+def test_when_the_membership_itself_goes_back_to_lower_epochs_so_do_the_links() -> None:
+    """Its store was lost and begun anew; gateways would refuse each other for ever."""
+    meshes = Meshes("a", "b", epoch=1_000)
+    meshes.join("a", "b")
+    a, b = meshes.sides["a"], meshes.sides["b"]
+    b.mesh.set_own_epoch(3)
+    assert a.mesh.greet(b.mesh.hello_for("a")) is not None, "it may be an old hello"
+    a.mesh.set_members({"b": meshes.address("b")})
+    assert a.begun == ["b", "b"]
+    meshes.join("a", "b")
+    a.mesh.set_members({})
+    b.mesh.set_own_epoch(2)
+    a.mesh.set_members({"b": meshes.address("b")})
+    assert a.begun == ["b", "b", "b"]
+    meshes.join("a", "b")
 
 
 def test_what_came_under_an_old_epoch_and_was_not_handled_is_dropped() -> None:

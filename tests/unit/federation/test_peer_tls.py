@@ -26,6 +26,7 @@ def test_without_the_id_as_a_whole_nobody_is_believed(names: tuple[str, ...]) ->
 def test_on_a_unix_socket_the_permissions_of_the_file_say_who_may_talk() -> None:
     assert stranger_fault("eu", "unix:", {}) is None
     assert is_unix("unix:/run/eu.sock")
+    assert not is_unix("unix-abstract:eu"), "it has none"
     assert not is_unix("unix.example:7700")
 
 

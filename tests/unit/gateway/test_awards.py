@@ -45,6 +45,7 @@ class Market:
                 name, self.log.propose, gateway.negotiations.perform, lambda negotiation_id: True
             )
             gateway.negotiations.gate = gate.takes
+            gate.is_told = lambda award: award.gateway_id in self.cluster.gateways
             self.gates[name] = gate
         self.alice = self.cluster["a"].arrive("alice")
         self.bob = self.cluster["c"].arrive("bob", "gpu")
@@ -143,7 +144,56 @@ def test_an_award_whose_gateway_died_is_found_when_its_initiator_calls_again() -
     assert found["winners"][0]["agent"] == "agent://carol"
     assert found["winners"][0]["value"] == 30
     assert found["negotiation_id"].startswith("a.")
-    assert Act.ACT_ACCEPT not in acts(received(market.bob))
+    assert acts(received(market.bob)) == [Act.ACT_REJECT]
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT], "nobody else would tell it"
+    assert market.gates["b"].superseded == 1
+
+
+def test_the_winner_of_a_lost_gateways_award_hears_of_it_though_it_makes_no_offer_again() -> None:
+    market = Market()
+    market.call("a")
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    market.log.write()
+    market.cluster.kill("a")
+    market.alice = market.cluster["b"].arrive_again("alice")
+    market.cluster.run()
+    market.call("b")
+    market.bid(market.bob, 50)
+    (called,) = [one for one in received(market.carol) if one.act == Act.ACT_CFP]
+    market.cluster.advance(6.0)
+    market.write()
+    (accept,) = received(market.carol, market.cluster["c"].now)
+    assert (accept.act, accept.negotiation_id) == (Act.ACT_ACCEPT, called.negotiation_id)
+    body = orjson.loads(accept.payload)
+    assert (body["decision"], body["price"]) == ("accepted", 30)
+
+
+def test_who_confirms_an_award_that_it_has_already_is_not_told_that_it_is_off() -> None:
+    market = Market()
+    policy = {"profile": "high", "confirm": True}
+    for owner in "ab":
+        market.call(owner, policy=policy)
+        market.bid(market.bob, 40)
+        market.bid(market.carol, 30)
+        (asked,) = [one for one in received(market.carol) if one.act == Act.ACT_ACCEPT]
+        confirm = envelope(
+            "carol",
+            Act.ACT_CONFIRM,
+            msg_id=f"yes-{owner}",
+            body={"act": "confirm", "offer_id": asked.in_reply_to},
+            negotiation_id=asked.negotiation_id,
+            in_reply_to=asked.msg_id,
+        )
+        market.cluster.admit("c", market.carol, confirm)
+        market.log.write()
+        if owner == "a":
+            market.cluster.kill("a")
+            market.alice = market.cluster["b"].arrive_again("alice")
+            market.cluster.run()
+    market.cluster.run()
+    assert received(market.carol) == []
+    assert outcome(received(market.alice))["winners"][0]["agent"] == "agent://carol"
     assert market.gates["b"].superseded == 1
 
 

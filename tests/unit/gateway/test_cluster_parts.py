@@ -66,6 +66,25 @@ def test_others_find_a_gateway_where_it_listens_unless_it_says_otherwise(tmp_pat
     assert served(FederationSettings(unix=socket)).startswith(f"unix:{socket},127.0.0.1:")
 
 
+def test_gateways_of_one_machine_need_no_port(tmp_path: Path) -> None:
+    socket = tmp_path / "peer"
+    assert served(FederationSettings(listen=None, unix=socket)) == f"unix:{socket}"
+
+
+def test_a_socket_that_cannot_be_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"federation\.unix=.*a path in a folder"):
+        served(FederationSettings(unix=tmp_path / "nowhere" / "peer"))
+
+
+def test_a_list_may_tell_where_agents_connect(tmp_path: Path) -> None:
+    settings = FederationSettings(peers="us=10.0.0.2:7700=us.example:7600,ap=10.0.0.3:7700")
+    members = static_discovery(OWN, settings).members
+    assert {one.gateway_id: one.agents_address for one in members.values()} == {
+        "us": "us.example:7600",
+        "ap": "",
+    }
+
+
 def test_an_address_that_cannot_be_listened_on_is_a_setting_that_is_wrong() -> None:
     with pytest.raises(SettingsError, match=r"federation\.listen=.*for example"):
         served(FederationSettings(listen="nowhere.invalid:1"))

@@ -41,6 +41,13 @@ def test_a_line_for_people_names_the_event() -> None:
     assert "\x1b" not in line
 
 
+def test_where_several_processes_write_each_line_names_its_own() -> None:
+    stream = io.StringIO()
+    set_up_logs(LogSettings(format="json"), stream, "eu-2")
+    structlog.get_logger().info("offer_received")
+    assert json.loads(stream.getvalue())["process"] == "eu-2"
+
+
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_payloads_and_tokens_are_not_written(form: str) -> None:
     settings = LogSettings.model_validate({"format": form})

@@ -70,3 +70,23 @@ def test_a_contradiction_is_told_as_it_was_given(
     monkeypatch.setenv("LLMX_LIMITS__TTL_MAX", "60")
     with pytest.raises(SettingsError, match=r"^LLMX_LIMITS__TTL_DEFAULT=120: "):
         load_settings()
+
+
+def test_gateways_of_one_machine_are_named_by_their_sockets() -> None:
+    peers = "eu-2@eu=unix:/run/2.sock=127.0.0.1:7602,us=us.example:7700"
+    given = {"server.gateway_id": "eu-1", "federation.peers": peers}
+    assert load_settings(None, given).federation.peers == peers
+    for wrong in ("eu-2=unix:relative", "eu-2=unix:/run/2.sock=nowhere", "eu-2=/run/2.sock"):
+        with pytest.raises(SettingsError, match=r"federation\.peers=.*must be id=host:port"):
+            load_settings(None, {**given, "federation.peers": wrong})
+
+
+def test_a_gateway_of_a_cluster_can_be_reached_by_the_others() -> None:
+    given = {
+        "server.gateway_id": "eu-1",
+        "federation.peers": "eu-2=unix:/run/2.sock",
+        "federation.listen": "none",
+    }
+    with pytest.raises(SettingsError, match=r"federation\.listen=none: needs unix"):
+        load_settings(None, given)
+    assert load_settings(None, {**given, "federation.unix": "/run/1.sock"}).federation.is_on

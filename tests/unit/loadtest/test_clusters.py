@@ -48,6 +48,6 @@ def test_a_gateway_that_does_not_start_ends_those_that_did(tmp_path: Path) -> No
 def test_an_etcd_that_does_not_serve_is_told_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "free_ports", lambda count: [1, 1])
+    monkeypatch.setattr(clusters, "quiet_ports", lambda count: [1, 1])
     with pytest.raises(ServerFailed, match="etcd does not serve"), local_etcd(tmp_path):
         pass

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from loadtest.clusters import cluster
-from loadtest.rounds import Case, Played, RoundsFailed
-from loadtest.spread import Load, figures_of_all, places_of, play_spread
+from loadtest.rounds import Played
+from loadtest.spread import Load, figures_of_all, places_of
 
 FOUR = ["a:1", "b:1", "c:1", "d:1"]
 
@@ -51,19 +48,3 @@ def test_the_cpu_of_all_gateways_is_counted_once_though_every_play_has_read_it()
     assert figures["cpu_us_per_round"] == pytest.approx(1e6 / 150)
     assert figures["p50_ms"] == pytest.approx(10)
     assert figures["p99_ms"] == pytest.approx(50)
-
-
-@pytest.mark.slow
-def test_rounds_are_played_at_two_gateways_at_once(tmp_path: Path) -> None:
-    async def scenario() -> dict[str, float]:
-        with cluster(tmp_path, 2, None) as gateways:
-            await gateways.formed()
-            case = Case(4, 2, 30.0, 20, 0.01, "t")
-            figures = await play_spread(gateways, Load.REMOTE, case)
-            with pytest.raises(RoundsFailed, match="2 gateways, local: no round ended"):
-                await play_spread(gateways, Load.LOCAL, Case(4, 1, 0.0, 20, 0.0, "none"))
-            return figures
-
-    figures = asyncio.run(scenario())
-    assert figures["rounds"] == 40
-    assert figures["strays"] == 0

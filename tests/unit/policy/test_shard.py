@@ -212,6 +212,36 @@ def test_an_offer_counts_by_when_it_was_received_however_long_it_was_judged() ->
     assert [winner["agent"] for winner in finish.outcome["winners"]] == [BOB]  # type: ignore[attr-defined]
 
 
+def test_a_negotiation_is_not_given_up_while_something_of_it_is_judged() -> None:
+    async def play(world: World) -> None:
+        world.shard.table = Table(keep_records=True)
+        world.post("n1", world.call(), "a")
+        await world.until(1)
+        assert world.shard.hold("n1", world.now)
+        assert world.shard.give_up("n1") is None
+        world.shard.release("n1")
+        record = world.shard.give_up("n1")
+        assert record is not None and record.call.negotiation_id == "n1"
+        assert not world.shard.table.knows("n1")
+
+    serve(play)
+
+
+def test_a_shard_that_is_woken_sees_what_was_put_into_its_table() -> None:
+    async def play(world: World) -> None:
+        world.post("n1", world.call(within=60), "a")
+        await world.until(1)
+        await asyncio.sleep(0)  # it waits for n1
+        world.shard.table.open(world.call("n2"), world.now)
+        world.now += 10
+        world.shard.wake()
+        await world.until(2)
+
+    world = serve(play)
+    assert [negotiation_id for negotiation_id, *_ in world.done] == ["n1", "n2"]
+    assert world.outcomes() == ["no_award"]
+
+
 def test_a_nearer_deadline_does_not_wait_for_a_farther_one() -> None:
     async def play(world: World) -> None:
         world.post("n1", world.call("n1", within=10), "a")

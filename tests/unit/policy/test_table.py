@@ -185,6 +185,21 @@ def test_a_snapshot_carries_everything_to_another_table() -> None:
     assert late.apply("g.0.1", refusal("carol"), 4) is not None
 
 
+def test_a_negotiation_that_is_given_up_is_gone_and_goes_on_elsewhere() -> None:
+    """What it was made of replays to where it stood; one that is over stays."""
+    table = Table(keep_records=True)
+    table.open(_call(1), 0)
+    table.apply("g.0.1", offer("bob", 3), 1)
+    table.open(_call(2), 0)
+    _finish(table, 2)
+    assert set(table.ids()) == {"g.0.1", "g.0.2"}
+    record = table.give_up("g.0.1")
+    assert record is not None and [event for _, event in record.events] == [offer("bob", 3)]
+    assert not table.knows("g.0.1") and table.open_count == 0
+    assert table.give_up("g.0.1") is table.give_up("g.0.2") is None
+    assert table.knows("g.0.2")
+
+
 def test_the_record_of_a_finished_negotiation_is_closed_and_taken_away() -> None:
     """What it holds is what a long linger would cost."""
     table = Table(keep_records=True)
