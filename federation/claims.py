@@ -24,7 +24,7 @@ from federation.standing import Standing
 from federation.succession import Holder, Wait, read_holder
 
 PAUSE_SECONDS_MIN = 0.01
-RETRY_SECONDS = 0.25
+RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ class Standing:
     def may_decide(self, now: float, said: Callable[[str], Saying]) -> bool:
         """Tell whether what this gateway owns may be decided by it now.
 
-        What it owned in an earlier epoch it owns no more, until it has claimed that.
+        To be asked in every heartbeat, and when members come or go. What it owned in an earlier
+        epoch it owns no more, until it has claimed that.
         """
         is_told = self.succession.is_told(self.epoch)
         members = {gateway_id: said(gateway_id) for gateway_id in self.succession.others}

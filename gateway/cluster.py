@@ -311,7 +311,7 @@ class Cluster:
     def _is_empty(self) -> bool:
         parts = self._parts
         if any(
-            not member.is_away
+            member.link is not None and not member.is_away  # the store remembers others too
             for tenant in parts.members.tenants.values()
             for member in tenant.members.values()
         ):

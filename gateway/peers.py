@@ -178,16 +178,17 @@ class Peers:
         is_malformed: bool = False,
     ) -> bool:
         """Send an act to the owner of its negotiation; False when it cannot be queued."""
-        now = self._now()
-        act = ForwardedAct(
-            tenant=member.tenant.name,
-            agent_id=member.agent_id,
-            envelope=parcel.envelope,
-            time_to_live=_duration(parcel.expires_at - now),
-            sensitive=sensitive,
-            is_malformed=is_malformed,
-        )
-        return self.send(owner, PeerMessage(act=act).SerializeToString())
+        message = PeerMessage()
+        act = message.act
+        act.tenant = member.tenant.name
+        act.agent_id = member.agent_id
+        act.envelope = parcel.envelope
+        _fill(act.time_to_live, parcel.expires_at - self._now())
+        if sensitive:
+            act.sensitive.extend(sensitive)
+        if is_malformed:
+            act.is_malformed = True
+        return self.send(owner, message.SerializeToString())
 
     # Inwards.
 
@@ -361,10 +362,7 @@ def _delivery(tenant: Tenant, parcel: Parcel, now: float) -> PeerMessage:
     told.sender = parcel.sender
     if parcel.negotiation_id:
         told.negotiation_id = parcel.negotiation_id
-    left = max(parcel.expires_at - now, 0.0)
-    whole = int(left)
-    told.time_to_live.seconds = whole
-    told.time_to_live.nanos = int((left - whole) * 1e9)
+    _fill(told.time_to_live, parcel.expires_at - now)
     if parcel.repeats:
         told.repeats = True
     if parcel.is_call:
@@ -387,12 +385,10 @@ def _parcel(told: Delivery, heard_on: str | None, origin: str, now: float) -> Pa
     )
 
 
-def _duration(seconds: float) -> Duration:
-    return (
-        Duration(nanos=0)
-        if seconds <= 0
-        else Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
-    )
+def _fill(duration: Duration, seconds: float) -> None:
+    whole = int(seconds) if seconds > 0 else 0
+    duration.seconds = whole
+    duration.nanos = int((seconds - whole) * 1e9) if seconds > 0 else 0
 
 
 async def _wait(owed: asyncio.Event) -> None:

@@ -105,7 +105,7 @@ class Cases:
                     )
                 self.rounds.setdefault((count, load.value), []).append(figures)
                 self._said(
-                    f"rounds, {count} gateways, {load.value}",
+                    f"rounds, gateways: {count}, {load.value}",
                     f"{figures['rounds_per_second']:.0f} a second, "
                     f"{figures['messages_per_cpu_second']:.0f} messages a CPU second",
                 )

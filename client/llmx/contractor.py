@@ -110,7 +110,7 @@ class Contractor:
                 self._standings.forget(standing)
                 self._reply(Act.ACT_INFORM, CANCELLED, standing)
             return True
-        return self._dispatch.put(message.negotiation_id, lambda: self._hear(standing, message))
+        return self._dispatch.put(standing.negotiation_id, lambda: self._hear(standing, message))
 
     def refused(self, error: Refused) -> bool:
         """Take the refusal of an offer; False when it was none of ours."""
@@ -269,20 +269,24 @@ class Contractor:
     async def _hear(self, standing: Standing, message: Message) -> None:
         if standing not in self._standings:
             return  # an earlier word was the last
-        body, act = message.body, message.envelope.act
+        body, act, spoken_in = message.body, message.envelope.act, message.negotiation_id
+        if act != Act.ACT_ACCEPT and spoken_in not in standing.may_speak_in:
+            return  # the call goes on in another negotiation
         verdict = self._verdict(standing, message)
         if act == Act.ACT_ACCEPT and standing.call.asks_to_confirm(body):
             if not await self._confirm(standing, verdict):
                 return
         elif act == Act.ACT_CANCEL:
             await self._session.room()
-            self._reply(Act.ACT_INFORM, CANCELLED, standing)
-        was_told, standing.is_told = standing.is_told, verdict.won
+            self._post(Act.ACT_INFORM, CANCELLED, spoken_in, standing.call.msg_id)
         standing.judged = verdict.won
         if not verdict.won:
             self._standings.forget(standing)
-        elif was_told:
-            return  # the gateway that told it was lost, and its heir tells it again
+        else:
+            was_told = bool(standing.accepted_in)
+            standing.accepted_in.add(spoken_in)
+            if was_told:
+                return  # the gateway that told it was lost, and its heir tells it again
         await self._run("on_outcome", verdict)
         if verdict.won:
             # Beside this lane, so that long work does not keep a cancel from being heard.
@@ -296,7 +300,7 @@ class Contractor:
         return Verdict(
             won=message.envelope.act == Act.ACT_ACCEPT,
             reason=text_in(body, "reason") or ("cancelled" if cancelled else ""),
-            negotiation_id=standing.negotiation_id,
+            negotiation_id=message.negotiation_id,
             offer_id=text_in(body, "offer_id") or standing.envelope.msg_id,
             offer=standing.offer,
             call=standing.call,
@@ -309,7 +313,7 @@ class Contractor:
     async def _confirm(self, standing: Standing, verdict: Verdict) -> bool:
         handler = self._handlers.find("on_confirm")
         stands: object = True
-        if handler is not None and not standing.is_told:
+        if handler is not None and not standing.accepted_in:
             try:
                 stands = await ask(handler, verdict)
             except Exception:
@@ -317,10 +321,12 @@ class Contractor:
                 stands = False
         await self._session.room()
         if stands:
-            self._reply(Act.ACT_CONFIRM, {"offer_id": verdict.offer_id}, standing)
+            body = {"offer_id": verdict.offer_id}
+            self._post(Act.ACT_CONFIRM, body, verdict.negotiation_id, standing.call.msg_id)
             return True
         self._standings.forget(standing)
-        self._reply(Act.ACT_REFUSE, {"reason": "not_confirmed"}, standing)
+        body = {"reason": "not_confirmed"}
+        self._post(Act.ACT_REFUSE, body, verdict.negotiation_id, standing.call.msg_id)
         return False
 
     async def _work(self, verdict: Verdict) -> None:
@@ -345,12 +351,12 @@ class Contractor:
         standing = self._standings.of_negotiation(verdict.negotiation_id)
         if standing is None:
             return  # cancelled meanwhile, and that was answered
+        where = verdict.negotiation_id, standing.call.msg_id
         try:
-            self._reply(act, body, standing)
+            self._post(act, body, *where)
         except NOT_JSON:
             log.exception("on_award failed in negotiation %s", verdict.negotiation_id)
-            self._reply(Act.ACT_FAILURE, {"reason": "not_json"}, standing)
-        self._standings.forget(standing)
+            self._post(Act.ACT_FAILURE, {"reason": "not_json"}, *where)
 
     async def _run(self, name: str, verdict: Verdict) -> None:
         handler = self._handlers.find(name)

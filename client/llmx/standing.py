@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmx.calls import Call, Offer
 from llmx.v1.envelope_pb2 import Envelope
@@ -34,8 +34,16 @@ class Standing:
     judged: bool = False
     """Was it accepted? Then it is kept because the award can still be cancelled, and because an
     heir of its gateway may call again."""
-    is_told: bool = False
-    """Has the author heard that it was accepted, now or before its gateway was lost?"""
+    former: list[str] = field(default_factory=list)
+    """Negotiations of the same call whose place this one took. Their gateways may only have been
+    slow, and make the award after all."""
+    accepted_in: set[str] = field(default_factory=set)
+    """Negotiations in which the author's offer was accepted: all of them mean one award."""
+
+    @property
+    def may_speak_in(self) -> set[str]:
+        """Return the negotiations whose words count, besides an accept, which always does."""
+        return {self.negotiation_id, *self.accepted_in}
 
 
 class Standings:
@@ -82,9 +90,10 @@ class Standings:
 
     def moved(self, standing: Standing, negotiation_id: str) -> None:
         """Know a call in the negotiation that took a lost one's place."""
-        self._by_negotiation.pop(standing.negotiation_id, None)
-        standing.negotiation_id = negotiation_id
-        self._by_negotiation[negotiation_id] = standing
+        if negotiation_id not in (standing.negotiation_id, *standing.former):
+            standing.former.append(standing.negotiation_id)
+            standing.negotiation_id = negotiation_id
+            self._by_negotiation[negotiation_id] = standing
 
     def sent(self, standing: Standing, envelope: Envelope) -> None:
         """Know an offer that is on its way, instead of the one before it."""
@@ -96,7 +105,8 @@ class Standings:
     def forget(self, standing: Standing) -> None:
         """Drop a call that is over; a repeat does nothing."""
         self._by_call.pop(_key(standing), None)
-        self._by_negotiation.pop(standing.negotiation_id, None)
+        for negotiation_id in (standing.negotiation_id, *standing.former):
+            self._by_negotiation.pop(negotiation_id, None)
         if standing.envelope is not None:
             self._by_offer.pop(standing.envelope.msg_id, None)
 

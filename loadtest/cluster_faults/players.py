@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import llmx
 from loadtest.chaos.ledger import Called, Failed, Fate, Handed, Judged, Sent
@@ -24,7 +25,9 @@ PATIENCE_SECONDS = 5.0
 TOPIC_SHARE = 0.1
 DURABLE_SHARE = 0.3
 ONCE_SHARE = 0.5
-POLICIES = ("flow/low", "flow/high", {"quorum": 2})
+POLICY_OF_ALL = "flow/high"
+"""Under it a call is open until all have answered, or its time is over."""
+POLICIES: tuple[str | Mapping[str, object], ...] = ("flow/low", "flow/high", {"quorum": 2})
 THINKING_SECONDS_MAX = 0.2
 
 
@@ -49,19 +52,20 @@ class Player:
 
     def __init__(
         self,
-        name: str,
+        number: int,
+        scene: str,
         addresses: str,
-        token: str,
+        token: Callable[[str], str],
         books: Books,
         now: Callable[[], float],
         load: Load,
-        scene: str,
     ) -> None:
         """Describe an agent; `begin` connects it.
 
         Its topics are those of a scene, because who leaves is still owed what came meanwhile.
         """
-        self.name = name
+        self.name = name = f"{scene}-{number}"
+        self._is_slow = number % 2 == 1
         self.address = f"agent://{name}"
         self._books = books
         self._now = now
@@ -72,7 +76,7 @@ class Player:
         self._agent = llmx.Agent(
             self.address,
             addresses,
-            token=token,
+            token=token(name),
             topics=[self._news, self._work],
             capabilities=["propose"],
             consents=["*"],
@@ -165,20 +169,23 @@ class Player:
             books.admitted_by[message.label] = self.home
         return message
 
-    async def call(self, reply_within: float | None = None) -> Called:
-        """Call for proposals and write down what came of it."""
+    async def call(self, *, open_for: float = 0.0) -> Called:
+        """Call for proposals and write down what came of it.
+
+        It stays open for so many seconds, because some answer too late; or a random time.
+        """
         chance, now = self._chance, self._now
         self._written += 1
         call = Called(f"{self.name}.call{self._written}", self.address, False, now())
         self._books.called[call.label] = call
-        within = reply_within or round(chance.uniform(*self._load.reply_seconds), 1)
+        within = open_for or round(chance.uniform(*self._load.reply_seconds), 1)
         body = {
-            "task": {"label": call.label},
+            "task": {"label": call.label, "too_late": open_for},
             "reply_within": within,
             "decide_within": 2,
             "confirm_within": CONFIRM_SECONDS,
         }
-        policy: str | Mapping[str, object] = chance.choice(POLICIES)
+        policy = POLICY_OF_ALL if open_for else chance.choice(POLICIES)
         try:
             outcome = await self._agent.call(body, to=f"topic://{self._work}", policy=policy)
         except llmx.Refused as refused:
@@ -204,12 +211,17 @@ class Player:
         self._books.messages.fail(Failed(str(failed), str(recipient), reason, self._now()))
 
     async def _answer(self, call: llmx.Call) -> llmx.Offer:
-        await asyncio.sleep(self._chance.uniform(0.0, THINKING_SECONDS_MAX))
+        late = _task(call).get("too_late", 0.0) if self._is_slow else 0.0
+        await asyncio.sleep(2 * late + self._chance.uniform(0.0, THINKING_SECONDS_MAX))
         return call.offer(value=self._chance.randrange(1, 100))
 
     def _judged(self, verdict: llmx.Verdict) -> None:
-        task = verdict.call.body.get("task")
-        label = str(task.get("label", "")) if isinstance(task, Mapping) else ""
+        label = str(_task(verdict.call).get("label", ""))
         self._books.judged.append(
             Judged(label, verdict.negotiation_id, self.address, 0, verdict.won, self._now())
         )
+
+
+def _task(call: llmx.Call) -> Mapping[str, Any]:
+    task = call.body.get("task")
+    return task if isinstance(task, Mapping) else {}

@@ -13,8 +13,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from loadtest.chaos.ledger import Sent
 from loadtest.cluster_faults.books import Books, Death, Verdict, verdict
@@ -24,6 +23,8 @@ from tests.support.cluster_faults import ClusterFault, Killed
 from tests.support.etcd import passed
 
 POLL_SECONDS = 0.02
+DUEL_CALLS = 5
+DUEL_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Result:
     fault: str
     noticed_after: float = 0.0
     over_after: float = 0.0
+    owned_twice: int = 0
+    """Calls that were open at two gateways at once."""
     probes: int = 0
     probes_arrived: int = 0
     slowest_message: float = 0.0
@@ -75,13 +78,13 @@ class Stage:
         homes = list(cluster.gateways)
         self.players = [
             Player(
-                f"{name}-{number}",
+                number,
+                name,
                 cluster.addresses(homes[number % len(homes)]),
-                cluster.token(f"{name}-{number}"),
+                cluster.token,
                 self.books,
                 self.now,
                 plan.load,
-                name,
             )
             for number in range(plan.load.agents)
         ]
@@ -188,18 +191,41 @@ async def play(cluster: Cluster, fault: ClusterFault, plan: Plan, name: str) -> 
     return stage.close(result)
 
 
+async def duel(cluster: Cluster, owner: str, plan: Plan, name: str) -> Result:
+    """Freeze the owner of open calls until they are open elsewhere too, and let it go on then.
+
+    Noticed is when its agents are served elsewhere, over when every call has an outcome.
+    """
+    plan = replace(plan, load=replace(plan.load, call_share=0.0))  # no other calls than these
+    stage = Stage(cluster, plan, name)
+    result = Result("two gateways both own a call")
+    async with stage.traffic() as tasks:
+        initiators = [player for player in stage.players if player.home == owner]
+        calls = [
+            tasks.create_task(player.call(open_for=DUEL_SECONDS))
+            for player in initiators
+            for _ in range(DUEL_CALLS)
+        ]
+        await passed(plan.before)
+        began = stage.now()
+        cluster.freeze(owner)
+        await stage.until_served()
+        result.noticed_after = stage.now() - began
+        callers = {player.address for player in initiators}
+        async with asyncio.timeout(plan.limit):
+            while result.owned_twice < len(calls) and not any(call.done() for call in calls):
+                result.owned_twice = await cluster.open_calls(callers)
+                await passed(POLL_SECONDS)
+        cluster.thaw(owner)
+        await asyncio.wait(calls)
+        result.over_after = stage.now() - began
+        await cluster.until(cluster.is_whole, plan.limit)
+        result.probes, result.probes_arrived = await stage.probe(tasks)
+    return stage.close(result)
+
+
 async def _over(stage: Stage, fault: ClusterFault, since: float) -> float:
     await stage.cluster.until(fault.is_over, stage.plan.limit)
     await stage.until_served()
     return stage.now() - since
 
-
-def told(result: Result) -> dict[str, Any]:
-    """Return the figures of a result."""
-    return {
-        "fault": result.fault,
-        "noticed_after": result.noticed_after,
-        "over_after": result.over_after,
-        "lost": result.verdict.lost,
-        "double_awards": result.verdict.double_awards,
-    }

@@ -14,12 +14,13 @@ from typing import Protocol
 
 from federation.claims import judged
 from federation.etcd.history import Change
-from federation.etcd.transactions import Committed, Delete, KeyValue, Put, Transaction
+from federation.etcd.transactions import Committed, KeyValue, Transaction
 from federation.membership import MemberInfo, written
 from federation.placement import owner_of
 from federation.standing import Standing
 from federation.succession import Wait
 from federation.succession import written as written_life
+from tests.simulation.membership_key import Key
 from tests.support.etcd_store import EtcdStore
 
 CLUSTER = "llmx"
@@ -77,91 +78,6 @@ class Weather(Protocol):
         """Remember for the story."""
 
 
-class Key:
-    """A registration, as `federation.etcd.Registration` keeps one."""
-
-    def __init__(
-        self, side: Side, key: str, value: Callable[[], bytes], seconds: float, changed: str
-    ) -> None:
-        self.epoch = 0
-        self.sure_until = NEVER
-        self._side = side
-        self._key = key
-        self._value = value
-        self._seconds = seconds
-        self._changed = changed
-        self._lease = 0
-        self._was_registered = False
-        self._written = b""
-        self._is_asking = False
-        self._turn = 0
-
-    @property
-    def lease(self) -> int:
-        return self._lease
-
-    def look(self) -> None:
-        """Keep it, or register, and look again when that is due."""
-        if self._is_asking:
-            return
-        self._is_asking = True
-        self._turn += 1
-        sent, value = self._side.now(), self._value()
-        serve = self._keep if self.epoch else self._register
-        self._side.weather.ask(
-            self._side,
-            partial(serve, value, self.epoch, self._lease),
-            partial(self._answered, sent, value),
-            min(2.0, self._seconds / 3),
-        )
-
-    def _keep(
-        self, value: bytes, epoch: int, lease: int, store: EtcdStore, now: float
-    ) -> tuple[int, int]:
-        pair = store.pairs.get(self._key)
-        if not store.keep_alive(lease, now) or pair is None or pair.create_revision != epoch:
-            return 0, lease
-        if pair.value != value:
-            store.commit(Transaction([], [Put(self._key, value, lease)]))
-        return epoch, lease
-
-    def _register(
-        self, value: bytes, epoch: int, lease: int, store: EtcdStore, now: float
-    ) -> tuple[int, int]:
-        if not store.keep_alive(lease, now):
-            lease = store.grant(self._seconds, now)
-        pair = store.pairs.get(self._key)
-        if pair is not None and pair.lease == lease:
-            return pair.create_revision, lease
-        if pair is not None:
-            if self._was_registered:
-                return 0, lease
-            store.commit(Transaction([], [Delete(self._key)]))
-        return store.commit(Transaction([], [Put(self._key, value, lease)])).revision, lease
-
-    def _answered(self, sent: float, value: bytes, answer: object) -> None:
-        self._is_asking = False
-        before, pause = self.epoch, self._seconds / 10
-        if isinstance(answer, tuple):
-            self.epoch, self._lease = answer
-            if self.epoch:
-                self.sure_until = sent + self._seconds
-                self._was_registered = True
-                pause = self._seconds / 3
-            else:
-                self.sure_until = NEVER
-        if self.epoch != before:
-            self._side.weather.note(self._side, self._changed, before, "becomes", self.epoch)
-            self._side.registered()
-        turn = self._turn
-
-        def again() -> None:
-            if turn == self._turn:
-                self.look()
-
-        self._side.later(pause, again)
-
-
 class Side:
     """A process of a gateway."""
 
@@ -207,6 +123,19 @@ class Side:
         """Tell it from others."""
         return f"{self.gateway_id}/{self.number}"
 
+    def ask(
+        self,
+        serve: Callable[[EtcdStore, float], object],
+        answer: Callable[[object], None],
+        seconds: float = 2.0,
+    ) -> None:
+        """Ask etcd."""
+        self.weather.ask(self, serve, answer, seconds)
+
+    def note(self, *what: object) -> None:
+        """Remember for the story."""
+        self.weather.note(self, *what)
+
     # Its time.
 
     def now(self) -> float:
@@ -246,7 +175,7 @@ class Side:
             for lease in leases:
                 store.revoke(lease)
 
-        self.weather.ask(self, serve, lambda answer: None, 2.0)
+        self.ask(serve, lambda answer: None)
         self.is_dead = True
 
     # What it is told.
@@ -297,7 +226,7 @@ class Side:
         self.may_decide()
         self._renew_life()
         for burial in self.standing.burials(self.now()):
-            self.weather.note(self, "buries")
+            self.note("buries")
             self.weather.ask(
                 self, lambda store, now, due=burial: store.commit(due), lambda answer: None, 2.0
             )
@@ -389,7 +318,7 @@ class Side:
         if isinstance(answer, Committed):
             self._claiming.discard(negotiation_id)
             claim = judged(answer, asked, self.gateway_id, epoch)
-            self.weather.note(self, "claims", negotiation_id, claim.outcome, claim.gateway_id)
+            self.note("claims", negotiation_id, claim.outcome, claim.gateway_id)
             holder = claim.gateway_id, claim.epoch
             if claim.outcome == "ours":
                 self._count(negotiation_id, epoch)

@@ -18,21 +18,16 @@ import argparse
 import random
 import sys
 import time
-from collections import deque
-from collections.abc import Callable
 from functools import partial
 
+from tests.simulation.membership_network import Network
 from tests.simulation.membership_side import (
-    CLUSTER,
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
     LIFE_SECONDS,
     Side,
 )
-from tests.support.etcd_store import EtcdStore
-from tests.support.virtual_time import VirtualTime
 
-GATEWAYS = f"{CLUSTER}/gateways/"
 STORM_SECONDS = 22.0
 HEALED_SECONDS = LIFE_SECONDS + LEASE_SECONDS + 4 * HEARTBEAT_SECONDS
 SETTLE_SECONDS = 0.4
@@ -58,139 +53,19 @@ class Broken(AssertionError):
         super().__init__(f"{trace}\nseed {seed}: {error!r}")
 
 
-class World:
+class World(Network):
     """What one seed draws."""
 
     def __init__(self, seed: int) -> None:
         """Draw the manner of the weather."""
         self.seed = seed
-        rng = self._rng = random.Random(seed)
-        self._draw = rng.random
-        self._time = VirtualTime(100.0)
-        self._trace: deque[tuple[object, ...]] = deque(maxlen=120)
-        self.store = EtcdStore()
-        self._told_revision = 1
-        self._etcd_up = True
-        self._etcd_cut: dict[str, str] = {}  # which way is cut: "both", "to", "from"
-        self._cut: set[tuple[str, str]] = set()
-        self._arrivals: dict[tuple[int, str], float] = {}
-        self._watch_arrivals: dict[int, float] = {}
-        self._watched: dict[int, int] = {}
+        super().__init__(random.Random(seed))
         self._number = 0
-        self._is_stormy = True
-        self._slow_share = rng.choice((0.0, 0.02, 0.1))
-        self._late_share = rng.choice((0.0, 0.05, 0.3))
-        self._stall_share = rng.choice((0.0, 0.02))
-        self._lag = rng.choice((0.0, 0.3, 0.9, 0.9))
-        self._compacts = rng.choice((False, True))
-        self.living: dict[str, Side] = {}
         self._negotiations: list[str] = []
         self._owners: dict[str, list[tuple[Side, int]]] = {}
         self.decisions = 0
         self.takeovers = 0
         self.blind = 0
-
-    # What a process has around it.
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do something later."""
-        self._time.after(seconds, action)
-
-    def moment(self) -> float:
-        """Return the time that no clock shows."""
-        return self._time.now
-
-    def ask(
-        self,
-        side: Side,
-        serve: Callable[[EtcdStore, float], object],
-        answer: Callable[[object], None],
-        seconds: float,
-    ) -> None:
-        """Ask etcd; a question may arrive though its answer does not, and late."""
-        give_up = self._time.now + seconds
-
-        def arrive() -> None:
-            if not self._reaches(side.gateway_id, "to"):
-                self._time.at(max(give_up, self._time.now), partial(side.do, partial(answer, None)))
-                return
-            self.store.expire(self._time.now)
-            served = serve(self.store, self._time.now)
-            self._tell_watchers()
-            back = self._time.now + self._delay()
-            is_lost = not self._reaches(side.gateway_id, "from") or back > give_up
-            said = None if is_lost else served
-            self._time.at(
-                max(give_up, self._time.now) if is_lost else back,
-                partial(side.do, partial(answer, said)),
-            )
-
-        self._time.after(self._delay(), arrive)
-
-    def subscribe(self, side: Side, revision: int) -> bool:
-        """Begin a watch after a revision, or with all there is."""
-        if not (self._reaches(side.gateway_id, "to") and self._reaches(side.gateway_id, "from")):
-            return False
-        self.store.expire(self._time.now)
-        self._tell_watchers()
-        self._watch_arrivals[side.number] = self._time.now
-        self._watched[side.number] = self.store.revision
-        if not revision or (self._compacts and self._draw() < 0.3):
-            pairs, now = self.store.under(GATEWAYS), self.store.revision
-            self._bring(side, lambda: side.begin_anew(pairs, now))
-        else:
-            changes = self.store.changes(GATEWAYS, revision)
-            if changes:
-                self._bring(side, lambda: side.hear(changes, changes[-1].revision))
-        return True
-
-    def _tell_watchers(self) -> None:
-        """Send to every watch what has changed since it was told."""
-        revision = self.store.revision
-        if revision == self._told_revision:
-            return
-        self._told_revision = revision
-        for side in self.living.values():
-            if side.is_watching:
-                changes = self.store.changes(GATEWAYS, self._watched[side.number])
-                self._watched[side.number] = revision
-                if changes:
-                    self._bring(side, partial(side.hear, changes, changes[-1].revision))
-
-    def _bring(self, side: Side, what: Callable[[], None]) -> None:
-        """Bring what a watch says, behind what it said before; a stream that breaks is noticed."""
-        watch = side.watch
-        arrives = max(self._watch_arrivals[side.number], self._time.now + self._delay())
-        if self._draw() < self._late_share:
-            arrives += 2.0 * self._draw()
-        self._watch_arrivals[side.number] = arrives
-
-        def hear() -> None:
-            if side.watch == watch and side.is_watching:
-                what()
-
-        def arrive() -> None:
-            if side.watch != watch:
-                return
-            if self._reaches(side.gateway_id, "from"):
-                side.do(hear)
-            else:
-                side.is_watching = False
-
-        self._time.at(arrives, arrive)
-
-    def tell(self, side: Side, gateway_id: str, what: Callable[[Side], None]) -> None:
-        """Bring something to whoever is that gateway now, in order; nothing passes a cut."""
-        hearer = self.living.get(gateway_id)
-        if hearer is None or (side.gateway_id, gateway_id) in self._cut:
-            return
-        arrives = self._time.now + self._lag + 0.001 + 0.02 * self._draw()
-        if self._draw() < self._stall_share:
-            arrives += 6.0 * self._draw()
-        way = side.number, gateway_id
-        arrives = max(arrives, self._arrivals.get(way, 0.0))
-        self._arrivals[way] = arrives
-        self._time.at(arrives, partial(hearer.do, partial(what, hearer)))
 
     def decided(self, negotiation_id: str, side: Side) -> None:
         """See to it that nobody decides who must not any more."""
@@ -209,18 +84,6 @@ class World:
                 continue
             if other.may_decide():
                 raise Violation(f"{side} and {other} decide {negotiation_id}, before: {before}")
-
-    def note(self, *what: object) -> None:
-        """Remember for the story, put into words only if somebody will read it."""
-        self._trace.append((round(self._time.now, 2), *what))
-
-    def _reaches(self, gateway_id: str, way: str) -> bool:
-        return self._etcd_up and self._etcd_cut.get(gateway_id) not in ("both", way)
-
-    def _delay(self) -> float:
-        if self._is_stormy and self._draw() < self._slow_share:
-            return 1.5 * self._draw()
-        return 0.001 + 0.01 * self._draw()
 
     # The weather.
 
@@ -448,10 +311,7 @@ class World:
     def _heal(self) -> None:
         """Let everything work, and wait until nobody has to wait any more."""
         self.note("all heals")
-        self._is_stormy = False
-        self._late_share = self._stall_share = self._lag = 0.0
-        self._etcd_cut.clear()
-        self._cut.clear()
+        self._calm()
         self._etcd_back(was_killed=True)
         for side in self.living.values():
             self._thaw(side)

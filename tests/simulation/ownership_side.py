@@ -204,6 +204,8 @@ class Side:
         return self.world.now() >= self.sure_until and self.may_decide()
 
     def _is_told(self, award: Entry) -> bool:
+        if award.gateway_id == self.gateway_id:
+            return self.table.knows(award.negotiation_id)
         info = self.membership.members.get(award.gateway_id)
         return info is not None and info.epoch == award.epoch and self.world.reaches(self, info)
 

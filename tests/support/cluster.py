@@ -19,7 +19,7 @@ cluster one after the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from gateway.tokens import development_secret, mint_development_token
 from llmx.errors import LlmxError
 from llmx.tokens import Tokens
 from llmx.v1.cluster_pb2 import DiscoveryState, LinkCondition
+from llmx.v1.negotiation_pb2 import NegotiationState
 from tests.support.etcd import Etcd, free_ports, passed
 from tests.support.mortal_gateway import MortalGateway
 from tests.support.tcp_lines import TcpLine, TcpLines
@@ -36,7 +37,12 @@ from tests.support.tcp_lines import TcpLine, TcpLines
 NAMES = ("ap", "eu", "us")
 LOOK_SECONDS = 0.05
 LOOK_SECONDS_MAX = 1.0
-AGENTS_MAX = 10_000
+AGENTS_MAX = NEGOTIATIONS_MAX = 10_000
+OPEN_STATES = (
+    NegotiationState.NEGOTIATION_STATE_OPEN,
+    NegotiationState.NEGOTIATION_STATE_CLOSED,
+    NegotiationState.NEGOTIATION_STATE_CONFIRMING,
+)
 TOKEN_SECONDS = 86_400.0
 WHOLE_SECONDS_MAX = 20.0
 QUICK: Mapping[str, object] = {
@@ -230,6 +236,17 @@ class Cluster:
             for name in self.living:
                 while not wanted <= await self._located(name):
                     await passed(LOOK_SECONDS)
+
+    async def open_calls(self, initiators: Container[str]) -> int:
+        """Return how many negotiations of these agents the gateways that live decide now."""
+        found = 0
+        for name in self.living:
+            async with self._admin(name) as admin:
+                negotiations, _ = await admin.negotiations(NEGOTIATIONS_MAX)
+            found += sum(
+                one.initiator in initiators and one.state in OPEN_STATES for one in negotiations
+            )
+        return found
 
     async def _located(self, name: str) -> frozenset[str]:
         async with self._admin(name) as admin:

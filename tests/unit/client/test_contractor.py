@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from datetime import UTC, datetime
@@ -311,3 +312,84 @@ async def test_nothing_is_kept_of_a_negotiation_that_is_over(agent: AgentMaker):
             await over.wait()
             assert len(bob._contractor) == 0
             assert not alice._reception._negotiations
+
+
+async def test_an_award_that_an_heir_tells_again_is_not_told_to_the_author_again(agent: AgentMaker):
+    """The gateway that made it was lost; its heir is called again, and finds the award."""
+    asked: list[str] = []
+    verdicts: list[llmx.Verdict] = []
+    over = asyncio.Event()
+
+    def offer(call: llmx.Call) -> llmx.Offer:
+        asked.append(call.negotiation_id)
+        return call.offer(7)
+
+    def hear(verdict: llmx.Verdict) -> None:
+        verdicts.append(verdict)
+        over.set()
+
+    first = TinyGateway()
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(first)
+        bob, alice = agent("bob", first.address, topics=["gpu"]), agent("alice", first.address)
+        bob.on_cfp(offer)
+        bob.on_outcome(hear)
+        await stack.enter_async_context(bob)
+        await stack.enter_async_context(alice)
+        await alice.call(GPU, to="topic://gpu")
+        await over.wait()
+        await first._server.stop(0)
+        second = await stack.enter_async_context(TinyGateway(first.port))
+        await second.until(lambda: len(second.members) == 2)
+        (call,) = [one for one in first.received if one.act == Act.ACT_CFP]
+        call.negotiation_id = ""
+        alice._session.post(call, repeated=True)
+        await second.until(lambda: len(sent(second, Act.ACT_OFFER)) == 1)
+        await second.until(lambda: not second.members["agent://bob"].unacked)
+        await bob.send("agent://alice", "what came before is handled")
+    assert [verdict.won for verdict in verdicts] == [True]
+    assert len(asked) == 1
+
+
+async def test_an_award_of_the_gateway_that_was_only_slow_counts_and_its_other_words_do_not(
+    agent: AgentMaker,
+):
+    """The call had been opened again elsewhere; whoever writes the award first has made it."""
+    verdicts: list[llmx.Verdict] = []
+    over = asyncio.Event()
+
+    def hear(verdict: llmx.Verdict) -> None:
+        verdicts.append(verdict)
+        over.set()
+
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address)
+        bob.on_cfp(lambda call: call.offer(7))
+        bob.on_outcome(hear)
+        async with bob, agent("alice", gateway.address) as alice:
+
+            def tell(act: Act, negotiation_id: str, msg_id: str, **body: Any) -> None:
+                told = Envelope(
+                    msg_id=msg_id,
+                    sender="agent://alice" if act == Act.ACT_CFP else "gateway://tiny",
+                    act=act,
+                    negotiation_id=negotiation_id,
+                    payload=json.dumps(body).encode(),
+                )
+                gateway.deliver("agent://bob", told)
+
+            for owner in ("slow.0.1", "heir.0.1"):
+                tell(Act.ACT_CFP, owner, "call", **GPU)
+            await gateway.until(lambda: len(sent(gateway, Act.ACT_OFFER)) == 2)
+            tell(Act.ACT_REJECT, "slow.0.1", "no", decision="rejected", reason="no_offers")
+            tell(Act.ACT_ACCEPT, "slow.0.1", "yes", decision="accepted", price=7)
+            tell(Act.ACT_ACCEPT, "heir.0.1", "again", decision="accepted", price=7)
+            await over.wait()
+            await gateway.until(lambda: not gateway.members["agent://bob"].unacked)
+            await alice.send("agent://bob", "what came before is handled")
+            assert [(one.won, one.negotiation_id) for one in verdicts] == [(True, "slow.0.1")]
+            tell(Act.ACT_CANCEL, "slow.0.1", "off", reason="superseded")
+            await gateway.until(lambda: gateway.acked["off"] == 1)
+            while len(verdicts) < 2:
+                await asyncio.sleep(0)
+    assert (verdicts[1].won, verdicts[1].reason) == (False, "superseded")

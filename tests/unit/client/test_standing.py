@@ -41,8 +41,23 @@ def test_a_call_moves_to_the_negotiation_that_took_a_lost_ones_place() -> None:
     standings, one = Standings(), standing(1)
     standings.remember(one)
     standings.moved(one, "n-2")
-    assert standings.of_negotiation("n-1") is None
+    standings.moved(one, "n-2")
     assert standings.of_negotiation("n-2") is one and one.negotiation_id == "n-2"
+    assert one.may_speak_in == {"n-2"}
+
+
+def test_a_call_is_found_by_the_negotiations_that_it_was_in_before() -> None:
+    """Their gateway may only have been slow."""
+    standings, one = Standings(), standing(1)
+    standings.remember(one)
+    standings.moved(one, "n-2")
+    assert standings.of_negotiation("n-1") is one
+    standings.moved(one, "n-1")
+    assert (one.negotiation_id, one.former) == ("n-2", ["n-1"])
+    one.accepted_in.add("n-1")
+    assert one.may_speak_in == {"n-1", "n-2"}
+    standings.forget(one)
+    assert standings.of_negotiation("n-1") is standings.of_negotiation("n-2") is None
 
 
 def test_what_no_gateway_remembers_gives_way() -> None:

@@ -1,0 +1,141 @@
+"""Gateways that find each other in a real etcd, and take over from each other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from federation.claims import Claim
+from federation.discovery import EtcdDiscovery
+from federation.etcd import EtcdClient
+from federation.membership import MemberInfo
+from tests.support.etcd import Etcd
+
+pytestmark = pytest.mark.slow
+LEASE_SECONDS = 2
+HEARTBEAT_SECONDS = 0.2
+BOUND_SECONDS = 15.0
+
+
+class MortalClient(EtcdClient):
+    """A client that does not say goodbye when its process is killed."""
+
+    is_dead = False
+
+    async def revoke(self, lease: int) -> None:
+        if not self.is_dead:
+            await super().revoke(lease)
+
+
+class Gateway:
+    """Discovery of one gateway, with a client of its own."""
+
+    def __init__(self, client: MortalClient, gateway_id: str) -> None:
+        self.client = client
+        self.discovery = EtcdDiscovery(
+            client,
+            "llmx",
+            MemberInfo(gateway_id, "eu", "10.0.0.1:1", "10.0.0.1:2", started_at=time.time()),
+            LEASE_SECONDS,
+            time.monotonic,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
+        )
+        self.running: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self.discovery.on_change = self._changed.set
+
+    async def knows(self, *others: str) -> None:
+        """Wait until it knows these and no others."""
+        async with asyncio.timeout(BOUND_SECONDS):
+            while set(self.discovery.members) != set(others) or not self.discovery.own.epoch:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def claims(self, negotiation_id: str, outcome: str) -> Claim:
+        """Ask until the claim has this outcome."""
+        async with asyncio.timeout(BOUND_SECONDS):
+            while (claim := await self.discovery.claim(negotiation_id)).outcome != outcome:
+                assert claim.outcome == "wait", claim
+        return claim
+
+    def die(self) -> None:
+        """End as by kill -9: nobody revokes anything."""
+        self.client.is_dead = True
+        assert self.running is not None
+        self.running.cancel()
+
+
+@asynccontextmanager
+async def gateways(etcd: Etcd, *names: str) -> AsyncIterator[list[Gateway]]:
+    """Run gateways that know each other."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        found = [Gateway(MortalClient([etcd.endpoint], attempt_seconds=1.0), one) for one in names]
+        for gateway in found:
+            gateway.running = tasks.create_task(gateway.discovery.run())
+        for gateway, name in zip(found, names, strict=True):
+            await gateway.knows(*(set(names) - {name}))
+        yield found
+        for gateway in found:
+            assert gateway.running is not None
+            gateway.running.cancel()
+    for gateway in found:
+        await gateway.client.close()
+
+
+def play(tmp_path: Path, scene: Callable[[Etcd], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with Etcd(tmp_path) as etcd:
+            await scene(etcd)
+
+    asyncio.run(run())
+
+
+def test_of_two_heirs_one_takes_over_from_a_gateway_that_was_killed(tmp_path: Path) -> None:
+    async def scene(etcd: Etcd) -> None:
+        async with gateways(etcd, "ap", "eu", "us") as (ap, eu, us):
+            ap.die()
+            await eu.knows("us")
+            await us.knows("eu")
+            claims = await asyncio.gather(
+                eu.discovery.claim("ap.0.x"), us.discovery.claim("ap.0.x")
+            )
+            assert sorted(claim.outcome for claim in claims) == ["ours", "theirs"]
+            assert len({claim.gateway_id for claim in claims}) == 1
+            assert eu.discovery.may_decide() and us.discovery.may_decide()
+
+    play(tmp_path, scene)
+
+
+def test_who_joins_after_a_gateway_was_lost_takes_over_when_the_lost_one_is_buried(
+    tmp_path: Path,
+) -> None:
+    async def scene(etcd: Etcd) -> None:
+        async with gateways(etcd, "ap", "eu") as (ap, eu):
+            ap.die()
+            await eu.knows()
+            async with gateways(etcd, "eu-2") as (late,):
+                await late.claims("ap.0.x", "ours")
+
+    play(tmp_path, scene)
+
+
+def test_after_etcd_was_killed_and_started_anew_everybody_is_there_in_the_same_epoch(
+    tmp_path: Path,
+) -> None:
+    async def scene(etcd: Etcd) -> None:
+        async with gateways(etcd, "eu", "us") as (eu, us):
+            epochs = eu.discovery.own.epoch, us.discovery.own.epoch
+            await eu.claims("gone.0.x", "ours")
+            await etcd.kill()
+            assert (await us.discovery.claim("gone.0.y")).outcome == "wait"
+            await etcd.restart()
+            claim = await us.claims("gone.0.x", "theirs")
+            assert (claim.gateway_id, claim.epoch) == ("eu", epochs[0])
+            assert (eu.discovery.own.epoch, us.discovery.own.epoch) == epochs
+
+    play(tmp_path, scene)
