@@ -35,6 +35,7 @@ from gateway.awards import AwardGate
 from gateway.clock import Clock
 from gateway.cluster_parts import etcd_client, peer_server, peer_tls, static_discovery
 from gateway.control import ControlService
+from gateway.destinations import Destinations
 from gateway.durability import Durability
 from gateway.exchange import Exchange
 from gateway.handover import Handover
@@ -88,6 +89,7 @@ class Cluster:
         self._parts = parts
         self._now = now
         self._agents_address = federation.agents_address or agents_address
+        self._destinations = Destinations(settings, self._agents_address)
         self.gateway_id = settings.server.gateway_id
         self.peers = Peers(
             self.gateway_id,
@@ -172,36 +174,14 @@ class Cluster:
         return [] if self._peering is None else self._peering.links()
 
     def addresses(self, *, without_siblings: bool = False) -> tuple[str, ...]:
-        """Return where agents can go instead: gateways of this region first.
-
-        Siblings are the processes that share a port with this one; they stop when it does.
-        """
-        region = self._settings.federation.region
-        others = sorted(self.members.values(), key=lambda info: (info.region != region, info.load))
-        return tuple(
-            info.agents_address
-            for info in others
-            if info.agents_address and not (without_siblings and self._is_sibling(info))
+        """Return where agents can go instead; siblings are processes that stop with this one."""
+        return self._destinations.addresses(
+            self.members.values(), without_siblings=without_siblings
         )
 
     def siblings(self) -> dict[str, str]:
-        """Return where agents connect to each sibling that is linked and has its own address."""
-        linked = {link.gateway_id for link in self.links() if link.state == "open"}
-        return {
-            info.gateway_id: info.agents_address
-            for info in self.members.values()
-            if info.agents_address not in ("", self._agents_address)
-            and info.gateway_id in linked
-            and self._is_sibling(info)
-        }
-
-    def _is_sibling(self, info: MemberInfo) -> bool:
-        unix = self._settings.federation.unix
-        return (
-            self._settings.server.shared_port is not None
-            and unix is not None
-            and info.peer_address.startswith(f"unix:{unix.parent}/")
-        )
+        """Return where agents connect to each sibling that is linked."""
+        return self._destinations.siblings(self.members.values(), self.links())
 
     def describe(self, told: cluster_pb2.Cluster) -> None:
         """Say how others are found."""

@@ -69,7 +69,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             repeats=options.repeats or 1,
             seconds_max=QUICK_SECONDS_MAX,
             in_flight=8,
-            gateways=(1, 2, 3),
+            gateways=(1, 2),
             server_core=options.server_core,
         )
     return Plan(parts=parts, repeats=options.repeats or 3, server_core=options.server_core)

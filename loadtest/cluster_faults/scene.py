@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from loadtest.chaos.ledger import Sent
 from loadtest.cluster_faults.books import Books, Death, Verdict, verdict
 from loadtest.cluster_faults.players import Load, Player
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Views
 from tests.support.cluster_faults import ClusterFault, Killed
 from tests.support.etcd import passed
 
@@ -166,8 +166,19 @@ class Stage:
         return result
 
 
-async def play(cluster: Cluster, fault: ClusterFault, plan: Plan, name: str) -> Result:
-    """Let a fault happen under load. Raises TimeoutError when it is not noticed, or not over."""
+async def play(
+    cluster: Cluster,
+    fault: ClusterFault,
+    plan: Plan,
+    name: str,
+    *,
+    until: Callable[[Views], bool] = lambda views: True,
+) -> Result:
+    """Let a fault happen under load. Raises TimeoutError when it is not noticed, or not over.
+
+    Probes are sent when it was noticed, and operators see `until`.
+    """
+    await cluster.until(cluster.is_whole, plan.limit)
     stage = Stage(cluster, plan, name)
     result = Result(fault.name)
     async with stage.traffic() as tasks:
@@ -181,6 +192,7 @@ async def play(cluster: Cluster, fault: ClusterFault, plan: Plan, name: str) -> 
         if fault.is_survived:
             result.over_after = await _over(stage, fault, began)
         noticed = stage.now()
+        await cluster.until(until, plan.limit)
         result.probes, result.probes_arrived = await stage.probe(tasks)
         await passed(max(0.0, noticed + plan.lasts - stage.now()))
         healed = stage.now()
@@ -196,6 +208,7 @@ async def duel(cluster: Cluster, owner: str, plan: Plan, name: str) -> Result:
 
     Noticed is when its agents are served elsewhere, over when every call has an outcome.
     """
+    await cluster.until(cluster.is_whole, plan.limit)
     plan = replace(plan, load=replace(plan.load, call_share=0.0))  # no other calls than these
     stage = Stage(cluster, plan, name)
     result = Result("two gateways both own a call")

@@ -14,9 +14,9 @@ from tests.simulation.ownership_mutants import MUTANTS
 from tests.simulation.ownership_world import Weather, World, main
 
 SEEDS_FEW = 25
-SEEDS_MANY = 1_500
+SEEDS_MANY = 600
 SEEDS_FOR_A_MUTANT = 400
-SEEDS_FOR_A_DOUBLE = 600
+SEEDS_FOR_A_DOUBLE = 300
 
 
 def play(weather: Weather, first: int, seeds: int) -> list[World]:
@@ -35,7 +35,7 @@ def test_a_rolling_upgrade_loses_no_call_and_makes_nobody_call_again() -> None:
 
 
 @pytest.mark.slow
-def test_no_call_is_awarded_twice_in_thousands_of_weathers() -> None:
+def test_no_call_is_awarded_twice_in_hundreds_of_weathers() -> None:
     worlds = play("all", 1_000, SEEDS_MANY)
     assert sum(world.decisions for world in worlds) > 2 * SEEDS_MANY
 
@@ -49,7 +49,8 @@ def test_a_second_award_takes_an_etcd_that_is_away_for_all_and_a_lost_gateway_be
     found = play("nobody is lost", 1, SEEDS_FOR_A_DOUBLE)
     assert sum(world.blind for world in found) > SEEDS_FOR_A_DOUBLE / 20, "awards told unwritten"
     assert sum(world.doubles for world in found) == 0
-    assert sum(world.doubles for world in play("etcd is away", 1, SEEDS_FOR_A_DOUBLE)) > 0
+    both = (World(seed, "etcd is away").run() for seed in range(1, SEEDS_FOR_A_DOUBLE))
+    assert any(world.doubles for world in both)
 
 
 @pytest.mark.slow

@@ -169,6 +169,8 @@ class Cluster:
         """Stop a gateway as an operator does; `restart` of it brings it back."""
         gateway = self.gateways[name]
         code = await asyncio.to_thread(gateway.life.stop)
+        if gateway.life.process.stdout is not None:
+            gateway.life.process.stdout.close()
         assert code == 0, gateway.life.log()[-4_000:]
 
     def heal(self) -> None:

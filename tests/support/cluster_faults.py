@@ -113,8 +113,19 @@ class OfPair(ClusterFault):
         self.line = cluster.line(first, second)
 
     def is_noticed(self, views: Views) -> bool:
+        return self._reach(views).isdisjoint(("open", ""))
+
+    def is_relayed(self, views: Views) -> bool:
+        """Tell whether each has heard the other through the third."""
+        return self._reach(views) == {"relayed"}
+
+    def _reach(self, views: Views) -> set[str]:
+        """Return how each reaches the other; "" where it cannot be asked."""
         first, second = self.pair
-        return second not in views[first].open and first not in views[second].open
+        return {
+            views[one].reach.get(other, "") if one in views else ""
+            for one, other in ((first, second), (second, first))
+        }
 
 
 class Parted(OfPair):

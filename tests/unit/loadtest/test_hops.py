@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from loadtest import hops_page
+from loadtest import hops_cases, hops_page
 from loadtest.hops import main, measure
 from loadtest.hops_plan import PARTS, Plan, parse, plan_of
 
@@ -45,22 +45,74 @@ def test_a_wrong_option_is_refused(wrong: str, capsys: pytest.CaptureFixture[str
     assert wrong.split()[0] in capsys.readouterr().err
 
 
+def figures(**given: float) -> dict[str, object]:
+    return {"figures": given, "repeats": [given, given]}
+
+
+def direct(way: str, micros: float) -> dict[str, object]:
+    latency = {f"single_p{percent}_ms": percent / 100 for percent in (50, 95, 99)}
+    return {"way": way} | figures(
+        single_cpu_us=1_234, many_per_second=20_000, many_cpu_us=micros, **latency
+    )
+
+
+def rounds(gateways: int, load: str, messages: float) -> dict[str, object]:
+    latency = {f"p{percent}_ms": float(percent) for percent in (50, 95, 99)}
+    return {"gateways": gateways, "load": load} | figures(
+        rounds_per_second=700,
+        messages_per_cpu_second=messages,
+        cpu_us_per_message=1e6 / messages,
+        **latency,
+    )
+
+
+def test_the_tables_compare_each_side_with_the_one_that_crosses_nothing() -> None:
+    result = {
+        "machine": {},
+        "seconds": 120.0,
+        "messages_in_flight": 64,
+        "direct": [direct("one gateway", 30), direct("Unix socket", 60), direct("TCP", 75)],
+        "rounds": [
+            rounds(1, "local", 40_000),
+            rounds(2, "local", 30_000),
+            rounds(2, "remote", 15_000),
+        ],
+        "awards": [],
+    }
+    text = hops_page.as_text("python -m loadtest.hops", result)
+    assert "medians of 2, 120 s:" in text
+    assert "| Unix socket | 0.5 / 0.95 / 0.99 | 1,234 | 20,000 | 60.0 | 2.00 |" in text
+    assert "the hop is 50% over a Unix socket and 60% over TCP" in text
+    assert "| 2 | remote | 700 | 50 / 95 / 99 | 15,000 | 0.38 | 66.7 | 2.00 |" in text
+    assert "federation.awards" not in text
+
+
 @pytest.mark.slow
-def test_direct_messages_and_rounds_are_measured_and_told_in_tables(tmp_path: Path) -> None:
+def test_direct_messages_are_measured_on_one_gateway_and_between_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(hops_cases.WAYS, "TCP")
     told: list[str] = []
-    plan = replace(SHORT, parts=("direct", "rounds"))
-    result = uvloop.run(measure(plan, tmp_path, told.append))
-    assert [one["way"] for one in result["direct"]] == ["one gateway", "Unix socket", "TCP"]
+    result = uvloop.run(measure(replace(SHORT, parts=("direct",)), tmp_path, told.append))
+    assert [one["way"] for one in result["direct"]] == ["one gateway", "Unix socket"]
+    for one in result["direct"]:
+        assert 0 < one["figures"]["single_p50_ms"] <= one["figures"]["single_p99_ms"]
+        assert one["figures"]["many_per_second"] > 0
+    assert len(told) == 2 and not result["rounds"] and not result["awards"]
+
+
+@pytest.mark.slow
+def test_rounds_are_measured_with_contractors_here_there_and_both(tmp_path: Path) -> None:
+    told: list[str] = []
+    result = uvloop.run(measure(replace(SHORT, parts=("rounds",)), tmp_path, told.append))
     assert [(one["gateways"], one["load"]) for one in result["rounds"]] == [
         (1, "local"),
         (2, "local"),
         (2, "mixed 80/20"),
         (2, "remote"),
     ]
-    assert result["awards"] == [] and len(told) == 7
-    text = hops_page.as_text("python -m loadtest.hops", {"machine": {}, **result})
-    assert "| Unix socket |" in text and "| 2 | remote |" in text
-    assert "the hop is" in text and "federation.awards" not in text
+    assert all(one["figures"]["strays"] == 0 for one in result["rounds"])
+    assert len(told) == 4
 
 
 @pytest.mark.slow

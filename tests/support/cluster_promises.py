@@ -1,0 +1,18 @@
+"""What a test demands of what a fault came to, with words for whoever reads that it failed."""
+
+from __future__ import annotations
+
+from loadtest.cluster_faults.scene import Result
+
+
+def all_kept(result: Result) -> None:
+    """Demand that every promise was kept, and that the exchange went on during the fault."""
+    verdict = result.verdict
+    words = [str(one) for one in verdict.broken]
+    words.append(str({what: count for what, count in verdict.counts.items() if count}))
+    told = "\n".join(words)
+    assert not verdict.broken, told
+    assert result.probes_arrived == result.probes > 0, told
+    assert not [what for what in verdict.counts if what.startswith(("failure ", "refused "))], told
+    assert verdict.counts["messages admitted"] > result.probes, told
+    assert result.calls > 0, told
