@@ -11,10 +11,9 @@ resumes the session says which frame it handled last; what was in later ones is 
 nothing else. One that does not begins a new session: everything unconfirmed is sent again, under
 its old msg_id, and DUPLICATE then means that it had been admitted before.
 
-What comes is handed on once: a frame that came before is ignored, and a message that came before
-is acknowledged and goes no further. It is the same if sender, msg_id and negotiation are, because
-a call that is opened anew after a gateway was lost is the same message and another negotiation. A
-message that nobody has room for is not acknowledged, so the gateway brings it again.
+What comes is handed on once: a frame that came before is ignored, a message that came before is
+acknowledged only. It is the same if sender, msg_id and negotiation are: a call that is opened anew
+is in another one. What nobody has room for is not acknowledged, so the gateway brings it again.
 """
 
 from __future__ import annotations
@@ -244,9 +243,8 @@ class Session:
             while not self._closing.is_set():
                 self._stream = Stream()
                 exchange = Exchange(self._stream, self._talk, self._tokens, self._wake)
-                ending = await exchange.run(
-                    address := self.address, self._tls, has_others=self._route.has_others
-                )
+                address, more = self.address, self._route.has_others
+                ending = await exchange.run(address, self._tls, has_others=more)
                 self._connected.clear()
                 self._leave(ending)
                 failures = 0 if ending.was_good else failures

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from loadtest.chaos.ledger import Called, Fate, Judged, Ledger, Sent
+from loadtest.chaos.ledger import Called, Fate, Judged, Ledger
 from loadtest.chaos.promises import Broken, judge, unfinished
 
 ORDER = "order is kept"
@@ -127,9 +127,7 @@ def _winners(heard: Collection[Judged]) -> set[tuple[str, str]]:
     return {whom for whom, won in last.items() if won}
 
 
-def _of_call(
-    call: Called, winners: set[tuple[str, str]], counts: Counter[str]
-) -> Iterator[Broken]:
+def _of_call(call: Called, winners: set[tuple[str, str]], counts: Counter[str]) -> Iterator[Broken]:
     told = call.code if call.fate in (Fate.ADMITTED, Fate.REFUSED) else call.fate.value
     counts[f"calls: {told}"] += 1
     awarded_in = {negotiation_id for _, negotiation_id in winners}
@@ -143,8 +141,3 @@ def _of_call(
     if won != call.winners:
         words = f"was won by {sorted(won)}, and its initiator heard of {sorted(call.winners)}"
         yield Broken("winners and initiator agree", call.label, f"{words} ({told})")
-
-
-def late(message: Sent, now: float) -> bool:
-    """Tell whether nothing more of a message can come."""
-    return now > message.settled_at + message.ttl

@@ -127,7 +127,7 @@ class Stage:
                         tasks.create_task(player.end())
 
     async def probe(self, tasks: asyncio.TaskGroup) -> tuple[int, int]:
-        """Let every player send to every other one; returns how many arrive in time, of how many."""
+        """Let every player send to every other one; returns how many there were, and arrived."""
         sent = [
             tasks.create_task(player.send(other.address, [other]))
             for player in self.players
@@ -241,4 +241,3 @@ async def _over(stage: Stage, fault: ClusterFault, since: float) -> float:
     await stage.cluster.until(fault.is_over, stage.plan.limit)
     await stage.until_served()
     return stage.now() - since
-

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from federation.claims import Claim
@@ -61,7 +62,21 @@ class Gateway:
         async with asyncio.timeout(BOUND_SECONDS):
             while (claim := await self.discovery.claim(negotiation_id)).outcome != outcome:
                 assert claim.outcome == "wait", claim
+                await self.client.get("llmx/pause")  # nothing else may have been waited for
         return claim
+
+    async def is_known_to(self, *others: Gateway) -> None:
+        """Wait until their lives say that they have seen it."""
+        async with asyncio.timeout(BOUND_SECONDS):
+            for other in others:
+                while await other.seen() < self.discovery.own.epoch:
+                    pass
+
+    async def seen(self) -> int:
+        """Return up to which revision its life says that it has seen who joined."""
+        own = f"llmx/gateways/{self.discovery.own.gateway_id}/"
+        pairs, _ = await self.client.get_prefix(own)
+        return max((int(msgspec.json.decode(pair.value)["seen"]) for pair in pairs), default=0)
 
     def die(self) -> None:
         """End as by kill -9: nobody revokes anything."""
@@ -79,6 +94,8 @@ async def gateways(etcd: Etcd, *names: str) -> AsyncIterator[list[Gateway]]:
             gateway.running = tasks.create_task(gateway.discovery.run())
         for gateway, name in zip(found, names, strict=True):
             await gateway.knows(*(set(names) - {name}))
+        for gateway in found:
+            await gateway.is_known_to(*(other for other in found if other is not gateway))
         yield found
         for gateway in found:
             assert gateway.running is not None

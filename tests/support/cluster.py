@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.commands.admin import Admin
 from gateway.tokens import development_secret, mint_development_token
@@ -115,7 +116,7 @@ class Cluster:
         (port,) = free_ports(1)
         self.peer_lines[name] = self._lines.to(port)
         self.etcd_lines[name] = self._lines.to(self.etcd.port)
-        settings: dict[str, object] = {
+        settings: dict[str, Any] = {
             **self._settings,
             "server__gateway_id": name,
             "auth__development_secret_file": self._secret,
