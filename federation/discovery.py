@@ -65,7 +65,7 @@ class Discovery(Protocol):
     def say_sight(self) -> bool:
         """Tell what heartbeats say: whether discovery is seen. False is a promise (`fencing`)."""
 
-    def announce(self, load: float) -> None:
+    def announce(self, load: float, *, leaving: bool = False) -> None:
         """Tell the others how busy this gateway is."""
 
     async def claim(self, negotiation_id: str) -> Claim:
@@ -164,9 +164,9 @@ class EtcdDiscovery:
         self._told()
         await self._claims.release(negotiation_id)
 
-    def announce(self, load: float) -> None:
-        """Tell the others how busy this gateway is."""
-        self._own = msgspec.structs.replace(self._own, load=load)
+    def announce(self, load: float, *, leaving: bool = False) -> None:
+        """Tell the others how busy this gateway is, and whether it is being emptied."""
+        self._own = msgspec.structs.replace(self._own, load=load, leaving=leaving)
         self._registration.announce()
 
     async def run(self) -> None:

@@ -30,6 +30,8 @@ class MemberInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds since 1970, by its own clock."""
     epoch: int = 0
     """Grows with each registration; not written by itself, etcd counts it."""
+    leaving: bool = False
+    """Is it being emptied? Then nothing is handed to it."""
 
 
 _encode = msgspec.json.Encoder().encode

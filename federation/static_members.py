@@ -58,7 +58,7 @@ class StaticDiscovery:
         """Tell that it sees all there is to see."""
         return True
 
-    def announce(self, load: float) -> None:
+    def announce(self, load: float, *, leaving: bool = False) -> None:
         """Tell nobody: there is no place for it."""
 
     async def claim(self, negotiation_id: str) -> Claim:

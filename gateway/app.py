@@ -257,6 +257,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
 
             def open_door(is_open: bool) -> None:
                 exchange.is_closed = not is_open
+                if view.known_cluster is not None:
+                    view.known_cluster.is_leaving = not is_open
                 tasks.create_task(set_readiness(readiness, SERVING if is_open else NOT_SERVING))
 
             draining.on_change = open_door

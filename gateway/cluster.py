@@ -51,13 +51,14 @@ from gateway.router import Router
 from gateway.settings import FederationSettings, Settings
 from gateway.shard_fence import ShardFence
 from gateway.validation import Validation
-from llmx.v1 import cluster_pb2
 
 log = structlog.get_logger("llmx.cluster")
 
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 1.0
 EMPTIED_LOOK_SECONDS = 0.05
+LOAD_SHARE = 0.1
+"""A load that has changed by less than this part is not told anew."""
 SCHEMAS_MAX = 10_000
 """Schemas of other gateways that may wait to be checked; of more the oldest are not known here."""
 
@@ -116,9 +117,12 @@ class Cluster:
             now,
         )
         self.inheritance = Inheritance(
-            self.gateway_id, parts.members, self.peers, parts.negotiations, self._living, now
+            parts.members, self.peers, parts.negotiations, lambda: self.members.keys(), now
         )
         self.inheritance.stays = self._stays
+        self.inheritance.heirs = self._heirs
+        self.is_leaving = False
+        """Is this gateway being emptied? The others hear of it."""
         self.handover.reaches = self._reaches
         self._schemas: deque[SchemaAt] = deque(maxlen=SCHEMAS_MAX)
         self._schema_came = asyncio.Event()
@@ -133,6 +137,11 @@ class Cluster:
     def __repr__(self) -> str:
         """Tell the state in words."""
         return f"<Cluster: {self.gateway_id} with {', '.join(sorted(self.members)) or 'nobody'}>"
+
+    @property
+    def name(self) -> str:
+        """Return what the cluster is called."""
+        return self._settings.federation.cluster
 
     @property
     def discovery(self) -> Discovery:
@@ -166,8 +175,8 @@ class Cluster:
             return True
         return self.gate is not None and negotiation_id in self.gate
 
-    def _living(self) -> Collection[str]:
-        return self.members.keys()
+    def _heirs(self) -> Collection[str]:
+        return [info.gateway_id for info in self.members.values() if not info.leaving]
 
     def links(self) -> list[LinkState]:
         """Return the state of every link."""
@@ -182,22 +191,6 @@ class Cluster:
     def siblings(self) -> dict[str, str]:
         """Return where agents connect to each sibling that is linked."""
         return self._destinations.siblings(self.members.values(), self.links())
-
-    def describe(self, told: cluster_pb2.Cluster) -> None:
-        """Say how others are found."""
-        told.name = self._settings.federation.cluster
-        state = self.discovery.state
-        if state is None:
-            told.discovery = cluster_pb2.DISCOVERY_STATE_STATIC
-            told.since.FromNanoseconds(int(self.own.started_at * 1e9))
-            return
-        told.discovery = (
-            cluster_pb2.DISCOVERY_STATE_REACHED
-            if state.reachable
-            else cluster_pb2.DISCOVERY_STATE_LOST
-        )
-        told.since.FromNanoseconds(int(state.since * 1e9))
-        told.endpoint = state.endpoint
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Cluster]:
@@ -281,6 +274,8 @@ class Cluster:
         What the others were told on the way is confirmed then. An agent takes its session along
         and does not call again what is open, so what is not handed over has no outcome.
         """
+        self.is_leaving = True
+        self._announce()
         until = self._now() + within
         while self.members and self._now() < until:
             self.inheritance.hand_over()
@@ -390,10 +385,17 @@ class Cluster:
                 if isinstance(fault, Fault):
                     log.warning("a schema of another gateway is refused", reason=fault.reason)
 
+    def _announce(self) -> None:
+        """Tell the others how busy this gateway is, when it is much busier, or less, or leaves."""
+        own, load = self.own, float(len(self._parts.exchange.sessions))
+        if self.is_leaving != own.leaving or abs(load - own.load) > 1 + LOAD_SHARE * own.load:
+            self.discovery.announce(load, leaving=self.is_leaving)
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.presence.look()
             self.peers.retry()
+            self._announce()
             if self.gate is not None:
                 self.gate.look()

@@ -81,7 +81,16 @@ class ClusterView:
             told.discovery = messages.DISCOVERY_STATE_ALONE
             told.since.CopyFrom(_moment(self._started_at))
             return told
-        self.known_cluster.describe(told)
+        told.name, state = self.known_cluster.name, self.known_cluster.discovery.state
+        if state is None:
+            told.discovery = messages.DISCOVERY_STATE_STATIC
+            told.since.CopyFrom(_moment(self.known_cluster.own.started_at))
+            return told
+        told.discovery = (
+            messages.DISCOVERY_STATE_REACHED if state.reachable else messages.DISCOVERY_STATE_LOST
+        )
+        told.since.CopyFrom(_moment(state.since))
+        told.endpoint = state.endpoint
         return told
 
     def members(self) -> Iterator[messages.ClusterMember]:

@@ -36,7 +36,9 @@ class Destinations:
         return tuple(
             info.agents_address
             for info in preferred
-            if info.agents_address and not (without_siblings and self.is_sibling(info))
+            if info.agents_address
+            and not info.leaving
+            and not (without_siblings and self.is_sibling(info))
         )
 
     def siblings(self, members: Iterable[MemberInfo], links: Iterable[LinkState]) -> dict[str, str]:

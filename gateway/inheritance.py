@@ -55,7 +55,6 @@ class Inheritance:
 
     def __init__(
         self,
-        gateway_id: str,
         members: Members,
         peers: Peers,
         negotiations: Negotiations,
@@ -63,7 +62,8 @@ class Inheritance:
         now: Clock,
     ) -> None:
         """Serve one gateway; `living` are the other members of the cluster."""
-        self._gateway_id = gateway_id
+        self.heirs: Callable[[], Collection[str]] = living
+        """Those of them that do not leave themselves."""
         self._members = members
         self._peers = peers
         self._negotiations = negotiations
@@ -101,17 +101,17 @@ class Inheritance:
 
     def hand_over(self) -> int:
         """Give some of the open negotiations to their heirs; returns how many."""
-        living, given = self._living(), 0
-        for shard in self._negotiations.shards if living else ():
+        heirs, given = self.heirs(), 0
+        for shard in self._negotiations.shards if heirs else ():
             for terms in list(shard.table.open_terms()):
-                given += self._give(terms.call.negotiation_id, living)
+                given += self._give(terms.call.negotiation_id, heirs)
                 if given >= HANDED_AT_ONCE_MAX:
                     return given
         return given
 
-    def _give(self, negotiation_id: str, living: Collection[str]) -> bool:
+    def _give(self, negotiation_id: str, heirs: Collection[str]) -> bool:
         tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
-        heir = heir_of(negotiation_id, living)
+        heir = heir_of(negotiation_id, heirs)
         if tenant is None or heir is None or self.stays(negotiation_id):
             return False
         story = self._negotiations.give_up(negotiation_id, tenant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -86,14 +86,16 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateways(etcd: Etcd, *names: str) -> AsyncIterator[list[Gateway]]:
-    """Run gateways that know each other."""
+async def gateways(
+    etcd: Etcd, *names: str, beside: Sequence[str] = ()
+) -> AsyncIterator[list[Gateway]]:
+    """Run gateways that know each other, and those that are there."""
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         found = [Gateway(MortalClient([etcd.endpoint], attempt_seconds=1.0), one) for one in names]
         for gateway in found:
             gateway.running = tasks.create_task(gateway.discovery.run())
         for gateway, name in zip(found, names, strict=True):
-            await gateway.knows(*(set(names) - {name}))
+            await gateway.knows(*beside, *(set(names) - {name}))
         for gateway in found:
             await gateway.is_known_to(*(other for other in found if other is not gateway))
         yield found
@@ -135,7 +137,7 @@ def test_who_joins_after_a_gateway_was_lost_takes_over_when_the_lost_one_is_buri
         async with gateways(etcd, "ap", "eu") as (ap, eu):
             ap.die()
             await eu.knows()
-            async with gateways(etcd, "eu-2") as (late,):
+            async with gateways(etcd, "eu-2", beside=["eu"]) as (late,):
                 await late.claims("ap.0.x", "ours")
 
     play(tmp_path, scene)

@@ -13,7 +13,7 @@ from tests.simulation.membership_mutants import MUTANTS, SHOWN_BY
 from tests.simulation.membership_world import Broken, World, main
 
 SEEDS_FEW = 10
-SEEDS_MANY = 1_000
+SEEDS_MANY = 600
 SEEDS_FOR_A_MUTANT = 2_000
 
 

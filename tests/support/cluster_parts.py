@@ -60,7 +60,6 @@ class FederatedParts(Parts):
             cluster.soon.append,
         )
         self.inheritance = Inheritance(
-            gateway_id,
             self.members,
             self.peers,
             self.negotiations,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from federation.etcd import EtcdState
 from federation.membership import MemberInfo
 from federation.peer_states import LinkState
 from gateway.cluster_view import ClusterView
@@ -34,17 +35,15 @@ class Market:
         )
         self.view.agents_address = "10.0.0.1:7600"
 
-    def join_cluster(self, *links: LinkState) -> None:
+    def join_cluster(self, *links: LinkState, state: object = None) -> None:
         """Let the view know the cluster."""
-
-        def describe(told: messages.Cluster) -> None:
-            told.name = "llmx"
 
         known: Any = SimpleNamespace(
             own=MemberInfo("a", "eu", "10.0.0.1:1", "10.0.0.1:7600", "1", 1, epoch=7),
             members={"b": MemberInfo("b", "us", "10.0.0.2:1", "10.0.0.2:7600", "1", 1, 0.5)},
             links=lambda: list(links),
-            describe=describe,
+            name="llmx",
+            discovery=SimpleNamespace(state=state),
         )
         self.view.known_cluster = known
 
@@ -110,6 +109,18 @@ def test_members_are_shown_with_how_they_are_reached(
         5,
     )
     assert market.view.cluster().name == "llmx"
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_how_others_are_found_is_shown(market: Market, reachable: bool) -> None:
+    market.join_cluster()
+    assert market.view.cluster().discovery == messages.DISCOVERY_STATE_STATIC
+    market.join_cluster(state=EtcdState(reachable, 50.0, "10.0.0.9:2379", ""))
+    told = market.view.cluster()
+    assert told.discovery == (
+        messages.DISCOVERY_STATE_REACHED if reachable else messages.DISCOVERY_STATE_LOST
+    )
+    assert told.endpoint == "10.0.0.9:2379" and told.since.ToSeconds() == 50
 
 
 def test_a_round_trip_that_nobody_measured_is_not_shown(market: Market) -> None:

@@ -114,6 +114,15 @@ def test_what_waited_in_the_old_owners_queue_goes_on_to_the_heir() -> None:
     assert winners(received(market.alice)) == ["agent://bob"]
 
 
+def test_who_leaves_too_inherits_nothing() -> None:
+    """Two that leave at once would hand it to each other, and it would be gone with both."""
+    market = Market()
+    market.cluster["a"].inheritance.heirs = lambda: ["c"]
+    assert market.cluster["a"].inheritance.hand_over() == 1
+    market.cluster.run()
+    assert market.owners == ["c"]
+
+
 def test_nobody_inherits_where_nobody_else_lives() -> None:
     market = Market()
     market.cluster.kill("b")
