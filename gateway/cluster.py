@@ -104,7 +104,6 @@ class Cluster:
         )
         self.peers.durability = parts.durability
         self.handover = Handover(parts.members, self.peers, parts.absences, parts.mailbox, now)
-        patterns = (federation.regional_topics or "").split(",")
         self.presence = Presence(
             parts.members,
             self.peers,
@@ -112,7 +111,7 @@ class Cluster:
             parts.negotiations,
             self.gateway_id,
             federation.region,
-            RegionalTopics([one.strip() for one in patterns if one.strip()]),
+            RegionalTopics(filter(None, (federation.regional_topics or "").split(","))),
             limits.reconnect_grace_seconds,
             now,
         )
