@@ -4,18 +4,19 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test check proto docs requirements bench sessions chaos etcd-faults lint-proto clean
+.PHONY: help demo demo-cluster test check proto docs requirements bench sessions chaos cluster-faults etcd-faults lint-proto clean
 
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUF_VERSION := 1.75.0
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 SOURCES := gateway federation policy loadtest client proto tests
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | \
-		awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+		awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: $(RUN) ## Watch agents in processes of their own negotiate through a gateway
 	$(BIN)/llmx demo
@@ -27,14 +28,14 @@ demo-cluster: $(RUN) ## Watch three regions negotiate as one, and lose a gateway
 test: $(DEV) ## Run all tests (policy must be covered to the last branch)
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit/policy --cov=policy --cov-branch \
 		--cov-fail-under=100
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(DEV) ## Format, lint, types, imports and the fast unit tests; before every commit
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow" tests/test_layout.py tests/unit tests/simulation
+	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL) tests/test_layout.py tests/unit tests/simulation
 
 proto: $(DEV) ## Generate the code of the wire, in client/llmx and federation/etcd, from proto/
 	$(BIN)/python proto/generate.py
@@ -48,6 +49,9 @@ bench: $(RUN) ## Measure rounds beside a bare relay
 
 chaos: $(RUN) ## Let faults rage for half an hour and account for every message (SEED=7 for one again)
 	$(BIN)/python -m loadtest.chaos $(if $(SEED),--seed $(SEED))
+
+cluster-faults: $(RUN) ## Cut, kill and freeze a cluster under load and account for every message; ten minutes
+	$(BIN)/python -m loadtest.cluster_faults
 
 etcd-faults: $(DEV) ## Kill, freeze and replace etcd for as long as was measured; two minutes
 	LLMX_ETCD_FAULTS=long $(BIN)/python -m pytest -v --log-cli-level=INFO tests/integration/test_etcd_faults.py

@@ -59,6 +59,8 @@ class Result:
     slowest_call: float = 0.0
     messages: int = 0
     calls: int = 0
+    errors: tuple[str, ...] = ()
+    """What gateways have logged as errors meanwhile."""
     verdict: Verdict = field(default_factory=lambda: Verdict((), Counter()))
 
     @property
@@ -75,6 +77,7 @@ class Stage:
         self.cluster = cluster
         self.plan = plan
         self.books = Books()
+        self._errors_before = len(cluster.errors())
         homes = list(cluster.gateways)
         self.players = [
             Player(
@@ -159,6 +162,7 @@ class Stage:
     def close(self, result: Result) -> Result:
         """Judge what was said and done."""
         books = self.books
+        result.errors = tuple(self.cluster.errors()[self._errors_before :])
         result.verdict = verdict(books, self.now())
         result.messages, result.calls = len(books.messages.sent), len(books.called)
         result.slowest_message = max(books.delays(), default=0.0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from loadtest.cluster_faults.scene import Result
 
 HEAD = (
-    "| fault | noticed | over | messages, the slowest | calls, the slowest | lost | awarded twice |",
+    "| fault | noticed | over | messages, the slowest | calls, the slowest | lost | double |",
     "|---|---|---|---|---|---|---|",
 )
 LOST_WITH_IT = "lost with the gateway, not durable"
@@ -44,3 +44,5 @@ def told(result: Result) -> Iterator[str]:
     yield f"  {', '.join(counted)}"
     for one in result.verdict.broken:
         yield f"  BROKEN  {one}"
+    for line in result.errors:
+        yield f"  {line}"

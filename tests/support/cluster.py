@@ -232,6 +232,15 @@ class Cluster:
             raise TimeoutError(f"not within {within:g} s: {views}") from None
         return asyncio.get_running_loop().time() - began
 
+    def errors(self) -> list[str]:
+        """Return what gateways have logged as errors, in all their lives."""
+        return [
+            f"{name}: {line}"
+            for name, gateway in self.gateways.items()
+            for line in gateway.life.log().splitlines()
+            if '"level":"error"' in line
+        ]
+
     async def until_located(self, agents: Iterable[str], within: float = WHOLE_SECONDS_MAX) -> None:
         """Wait until every gateway knows where these agents are. Raises TimeoutError."""
         wanted = frozenset(agents)

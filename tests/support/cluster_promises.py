@@ -8,7 +8,7 @@ from loadtest.cluster_faults.scene import Result
 def all_kept(result: Result) -> None:
     """Demand that every promise was kept, and that the exchange went on during the fault."""
     verdict = result.verdict
-    words = [str(one) for one in verdict.broken]
+    words = [*map(str, verdict.broken), *result.errors]
     words.append(str({what: count for what, count in verdict.counts.items() if count}))
     told = "\n".join(words)
     assert not verdict.broken, told
