@@ -390,6 +390,5 @@ async def test_an_award_of_the_gateway_that_was_only_slow_counts_and_its_other_w
             assert [(one.won, one.negotiation_id) for one in verdicts] == [(True, "slow.0.1")]
             tell(Act.ACT_CANCEL, "slow.0.1", "off", reason="superseded")
             await gateway.until(lambda: gateway.acked["off"] == 1)
-            while len(verdicts) < 2:
-                await asyncio.sleep(0)
+            await gateway.until(lambda: len(verdicts) >= 2)
     assert (verdicts[1].won, verdicts[1].reason) == (False, "superseded")
