@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +29,7 @@ LINE_BYTES_MAX = 4 * 1024 * 1024
 LEAVE_SECONDS = 4.0
 TERMINATE_SECONDS = 2.0
 LOG_SHOWN_BYTES = 2000
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no other
 
 PROGRAMS_NEED = {"ETCD_UNSUPPORTED_ARCH": "arm64"} if platform.machine() == "aarch64" else {}
 """Without this word the etcd of some distributions does not start on such a machine."""
@@ -143,8 +145,7 @@ class Family:
     def kill(self, name: str) -> None:
         """End a process at once, without a word to it."""
         self._given_up.add(name)
-        with suppress(ProcessLookupError):
-            self._members[name].kill()
+        signalled(self._members[name], KILL)
 
     async def end(self) -> None:
         """End all in their turns; none is left when this returns."""
@@ -153,7 +154,7 @@ class Family:
             named = [name for name in self._members if self._turns[name] == turn]
             programs = [self._members[name] for name in named if name in self._programs]
             for program in programs:
-                _tell_to_end(program)
+                signalled(program, signal.SIGTERM)
             await _end([self._members[name] for name in named])
 
     async def _read(self, name: str, process: Process) -> None:
@@ -229,18 +230,23 @@ async def _end(processes: list[Process]) -> None:
     if await _gone(processes, LEAVE_SECONDS):
         return
     for process in processes:
-        _tell_to_end(process)
+        signalled(process, signal.SIGTERM)
     if await _gone(processes, TERMINATE_SECONDS):
         return
     for process in processes:
-        with suppress(ProcessLookupError):
-            process.kill()
+        signalled(process, KILL)
     await _gone(processes, TERMINATE_SECONDS)
 
 
-def _tell_to_end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
+def signalled(process: Process, number: signal.Signals) -> None:
+    """Send a signal, if the process is there.
+
+    Not by its own method: that looks whether it has ended, and whoever watches it for asyncio
+    would then find nobody to bury, and complain.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def _gone(processes: list[Process], seconds: float) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 
 import structlog
 
-from gateway.commands.family import environment
+from gateway.commands.family import KILL, environment, signalled
 from gateway.commands.restarts import Restarts
 from gateway.commands.shares import Share, shares_of
 from gateway.commands.state import state_dir
@@ -131,8 +131,7 @@ class Processes:
             await asyncio.wait(keepers, timeout=self._stop_seconds)
             for gateway_id, process in self._living.items():
                 log.error("process does not stop", gateway=gateway_id, pid=process.pid)
-                with suppress(ProcessLookupError):
-                    process.kill()
+                signalled(process, KILL)
         return self._code
 
     async def _keep(self, gateway_id: str) -> None:
@@ -182,7 +181,7 @@ class Processes:
                 line = await process.stdout.readline()
         except TimeoutError:
             log.error("process does not start", gateway=gateway_id, pid=process.pid)
-            process.kill()
+            signalled(process, KILL)
             return
         if not line:
             return
@@ -203,5 +202,4 @@ def _tell_to_end(process: Process) -> None:
     """Ask a process to stop gracefully."""
     if process.stdin is not None:
         process.stdin.close()
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
+    signalled(process, signal.SIGTERM)

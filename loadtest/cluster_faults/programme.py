@@ -46,6 +46,7 @@ class Length:
             lasts=15.0,
             after=3.0,
             probes_within=10.0,
+            duel_seconds=12.0,
             limit=90.0,
         )
     )

@@ -24,7 +24,6 @@ from tests.support.etcd import passed
 
 POLL_SECONDS = 0.02
 DUEL_CALLS = 5
-DUEL_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,8 @@ class Plan:
     """Seconds of traffic when it is over."""
     probes_within: float = 2.0
     """Seconds in which a probe has to arrive."""
+    duel_seconds: float = 4.0
+    """How long calls are open that two gateways own; longer than agents wait for a frozen one."""
     limit: float = 20.0
     """Seconds in which anything that is waited for has to happen."""
 
@@ -219,7 +220,7 @@ async def duel(cluster: Cluster, owner: str, plan: Plan, name: str) -> Result:
     async with stage.traffic() as tasks:
         initiators = [player for player in stage.players if player.home == owner]
         calls = [
-            tasks.create_task(player.call(open_for=DUEL_SECONDS))
+            tasks.create_task(player.call(open_for=plan.duel_seconds))
             for player in initiators
             for _ in range(DUEL_CALLS)
         ]

@@ -39,6 +39,7 @@ def told(result: Result) -> Iterator[str]:
     yield (
         f"{result.fault}: noticed after {result.noticed_after:.1f} s, over after "
         f"{result.over_after:.1f} s, {result.probes_arrived} of {result.probes} probes"
+        f"{f', {result.owned_twice} calls owned twice' * bool(result.owned_twice)}"
     )
     counted = (f"{what}: {count}" for what, count in sorted(result.verdict.counts.items()) if count)
     yield f"  {', '.join(counted)}"

@@ -140,11 +140,11 @@ class Parted(OfPair):
 class PartedOneWay(OfPair):
     """One hears the other, and is not heard."""
 
-    name = "two gateways, cut one way"
-
     def __init__(self, cluster: Cluster, first: str, second: str, way: Way) -> None:
         """Cut the way up, from the one that dials, or the way down."""
         super().__init__(cluster, first, second)
+        dialler = "the one that dials" if way is Way.UP else "the one that is dialled"
+        self.name = f"two gateways, and {dialler} is not heard"
         self.way = way
 
     async def inject(self) -> None:
