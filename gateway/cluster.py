@@ -93,7 +93,6 @@ class Cluster:
         self._destinations = Destinations(settings, self._agents_address)
         self.gateway_id = settings.server.gateway_id
         self.peers = Peers(
-            self.gateway_id,
             parts.members,
             parts.router,
             parts.negotiations,
@@ -168,11 +167,13 @@ class Cluster:
         info = self.members.get(award.gateway_id)
         return info is not None and info.epoch == award.epoch and self._reaches(award.gateway_id)
 
-    def _stays(self, negotiation_id: str) -> bool:
+    def _is_durable(self, negotiation_id: str) -> bool:
         durability = self._parts.durability
-        if durability is not None and durability.concerns(negotiation_id):
-            return True
-        return self.gate is not None and negotiation_id in self.gate
+        return durability is not None and durability.concerns(negotiation_id)
+
+    def _stays(self, negotiation_id: str) -> bool:
+        is_held = self.gate is not None and negotiation_id in self.gate
+        return is_held or self._is_durable(negotiation_id)
 
     def _heirs(self) -> Collection[str]:
         return [info.gateway_id for info in self.members.values() if not info.leaving]
@@ -290,9 +291,8 @@ class Cluster:
             for member in tenant.members.values()
         ):
             return False
-        durability = parts.durability
         if self.gate or any(
-            durability is None or not durability.concerns(terms.call.negotiation_id)
+            not self._is_durable(terms.call.negotiation_id)
             for shard in parts.negotiations.shards
             for terms in shard.table.open_terms()
         ):
@@ -316,22 +316,20 @@ class Cluster:
         """Have awards written before they are told, those that the settings want so."""
         if federation.awards == "none":
             return
-        parts = self._parts
         self.award_log = written = AwardLog(
             client, f"{federation.cluster}/awards/", federation.awards_seconds, self._now
         )
-        durability, is_for_all = parts.durability, federation.awards == "all"
-
-        def concerns(negotiation_id: str) -> bool:
-            return is_for_all or (durability is not None and durability.concerns(negotiation_id))
-
+        negotiations, is_for_all = self._parts.negotiations, federation.awards == "all"
         self.gate = AwardGate(
-            self.gateway_id, written.propose, parts.negotiations.perform, concerns
+            self.gateway_id,
+            written.propose,
+            negotiations.perform,
+            lambda negotiation_id: is_for_all or self._is_durable(negotiation_id),
         )
         self.gate.is_blind = lambda: written.has_room and fence.is_blind()
         self.gate.epoch = lambda: self.own.epoch
         self.gate.is_told = self._is_told
-        parts.negotiations.gate = self.gate.takes
+        negotiations.gate = self.gate.takes
 
     @property
     def sees_etcd(self) -> bool:
@@ -364,9 +362,11 @@ class Cluster:
     def _begun(self, gateway_id: str) -> None:
         info = self.members.get(gateway_id)
         self.presence.begun(gateway_id, "" if info is None else info.region)
+        self.inheritance.begun(gateway_id)
 
     def _ended(self, gateway_id: str, unconfirmed: list[bytes]) -> None:
         log.info("peer ended", peer=gateway_id, unconfirmed=len(unconfirmed))
+        self.inheritance.ended(gateway_id, unconfirmed)
         self.presence.ended(gateway_id)
 
     def _hear_schema(self, schema: SchemaAt) -> None:
@@ -394,6 +394,7 @@ class Cluster:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.presence.look()
+            self.inheritance.look()
             self.peers.retry()
             self._announce()
             if self.gate is not None:

@@ -10,7 +10,7 @@ A durable negotiation stays on the disk it was written to, and goes on when its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import structlog
@@ -24,6 +24,7 @@ from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
 from gateway.outbox import Parcel
 from gateway.peers import Peers
 from gateway.refusals import Fault
+from llmx.v1.envelope_pb2 import Envelope
 from llmx.v1.peering_pb2 import ForwardedAct, NegotiationHandover, PeerMessage
 
 KNOWN_MAX = 100_000
@@ -70,6 +71,7 @@ class Inheritance:
         self._living = living
         self._now = now
         self._known: dict[str, str] = {}
+        self._acts: dict[str, list[bytes]] = {}
         self.stays: Callable[[str], bool] = lambda negotiation_id: False
         """Tells which negotiations are not handed over: durable ones, and while an award waits."""
         peers.heard["negotiation"] = self._hear
@@ -96,6 +98,29 @@ class Inheritance:
     def _owner(self, negotiation_id: str) -> str | None:
         owner = self._known.get(negotiation_id) or gateway_of(negotiation_id)
         return owner if owner in self._living() else None
+
+    # ------------------------------------------------------------------ acts on their way
+
+    def ended(self, gateway_id: str, unconfirmed: Sequence[bytes]) -> None:
+        """Keep the acts that a gateway had not confirmed for its next life."""
+        acts = self._acts.setdefault(gateway_id, [])
+        acts += [raw for raw in unconfirmed if PeerMessage.FromString(raw).HasField("act")]
+        self.look()
+
+    def begun(self, gateway_id: str) -> None:
+        """Send the acts that its last life had not confirmed to a gateway that is back."""
+        for raw in self._acts.pop(gateway_id, ()):
+            self._peers.send(gateway_id, raw)
+
+    def look(self) -> None:
+        """Refuse the acts of those that are no members any more: their negotiations are gone."""
+        for gateway_id in self._acts.keys() - set(self._living()):
+            for raw in self._acts.pop(gateway_id):
+                act = PeerMessage.FromString(raw).act
+                envelope = Envelope.FromString(act.envelope)
+                member = self._members.tenant(act.tenant).everyone.get(act.agent_id)
+                if member is not None:
+                    self._peers.refuse(member, envelope, UNKNOWN_NEGOTIATION)
 
     # ------------------------------------------------------------------ giving
 

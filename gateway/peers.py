@@ -66,7 +66,6 @@ class Peers:
 
     def __init__(
         self,
-        gateway_id: str,
         members: Members,
         router: Router,
         negotiations: Negotiations,
@@ -81,7 +80,6 @@ class Peers:
         `soon` does something when this turn of the loop is over.
         """
         self._soon = soon
-        self._gateway_id = gateway_id
         self._members = members
         self._router = router
         self._negotiations = negotiations
@@ -96,7 +94,7 @@ class Peers:
         self._due: dict[RemoteMember, None] = {}
         self._blocked: dict[RemoteMember, None] = {}
         self._reports: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-        self._followers: dict[tuple[str, str], set[str]] = {}
+        self._followers: dict[tuple[str, str], tuple[float, set[str]]] = {}
         self._is_flushing = False
         self.heard: dict[str, Heard] = {
             "delivery": self._hear_delivery,
@@ -152,11 +150,14 @@ class Peers:
         for member in blocked:
             member.outbox.resume()
             self.flush_soon(member)
+        now = self._now()
+        for key in [key for key, (until, _) in self._followers.items() if until <= now]:
+            del self._followers[key]  # its message has expired, and everybody has seen that
 
     def report(self, member: Recipient, parcel: Parcel, reason: str) -> None:
         """Tell the origin of a parcel what became of it."""
-        key = (member.key, parcel.msg_id)
-        for origin in {parcel.origin, *self._followers.pop(key, ())}:
+        _, others = self._followers.pop((member.key, parcel.msg_id), (0.0, ()))
+        for origin in {parcel.origin, *others}:
             whom = (origin, member.tenant.name, member.agent_id, reason)
             self._reports[whom].append(parcel.msg_id)
         self._flush_soon()
@@ -254,7 +255,8 @@ class Peers:
             self.report(member, parcel, "msg_id_taken")
         elif pushed is Pushed.REPEATED and len(self._followers) < FOLLOWERS_MAX:
             # It came from somebody else first, who will hear; so shall this origin.
-            self._followers.setdefault((member.key, parcel.msg_id), set()).add(parcel.origin)
+            first = (parcel.expires_at, set[str]())
+            self._followers.setdefault((member.key, parcel.msg_id), first)[1].add(parcel.origin)
 
     def _hear_report(self, gateway_id: str, told: DeliveryReport) -> None:
         tenant = self._members.tenants.get(told.tenant)
@@ -294,21 +296,21 @@ class Peers:
         parcel = Parcel(
             envelope.msg_id, told.envelope, now + ttl, member.agent_id, negotiation_id, True
         )
-        if told.is_malformed:
-            self._negotiations.malformed(negotiation_id, Cause(member, parcel))
-            return None
         shard = self._negotiations.shard_of(negotiation_id, tenant)
         is_here = shard is not None and shard.table.knows(negotiation_id)
         if not is_here and self.on_foreign_act(told, negotiation_id):
             return None
+        if told.is_malformed:
+            self._negotiations.malformed(negotiation_id, Cause(member, parcel))
+            return None
         if shard is None:
-            self._refuse(member, parcel, UNKNOWN_NEGOTIATION)
+            self.refuse(member, envelope, UNKNOWN_NEGOTIATION)
             return None
         owed = None
         if self.durability is not None and self.durability.concerns(negotiation_id):
             hindrance = self.durability.hindrance()
             if hindrance is not None:
-                self._refuse(member, parcel, hindrance)
+                self.refuse(member, envelope, hindrance)
                 return None
             owed = asyncio.Event()
         body: Mapping[str, Any] = orjson.loads(envelope.payload)
@@ -319,9 +321,10 @@ class Peers:
             return _wait(owed)
         return None if has_room else shard.room()
 
-    def _refuse(self, member: Recipient, parcel: Parcel, fault: Fault) -> None:
+    def refuse(self, member: Recipient, act: Envelope, fault: Fault) -> None:
+        """Tell an agent, wherever it is, that its act does not count."""
         self._metrics.refused[fault.code] += 1
-        refusal = refusal_of(fault, parcel.msg_id, parcel.negotiation_id)
+        refusal = refusal_of(fault, act.msg_id, act.negotiation_id)
         member.answer_refused(refusal.SerializeToString())
 
 

@@ -33,7 +33,6 @@ class FederatedParts(Parts):
         super().__init__(gateway_id=gateway_id, **given)
         self.region = region
         self.peers = Peers(
-            gateway_id,
             self.members,
             self.router,
             self.negotiations,
@@ -154,6 +153,10 @@ class ClusterParts:
             if waiting is not None:
                 _finished(waiting)
         return has_carried
+
+    def lost(self, sender: str, receiver: str) -> list[bytes]:
+        """Take away and return what is on its way from one gateway to another."""
+        return list(self._ways.pop((sender, receiver), ()))
 
     def kill(self, gateway_id: str) -> None:
         """End a gateway at once; the others are told."""

@@ -123,6 +123,22 @@ def test_a_silent_home_is_not_waited_for() -> None:
     assert stream.closed and cluster["a"].remote("bob").home == "b"
 
 
+def test_a_repeat_whose_message_has_expired_is_followed_no_longer() -> None:
+    cluster = ClusterParts("a", "b", "c")
+    cluster["c"].arrive("bob")
+    cluster.run()
+    parcel = Parcel("m1", b"", cluster["a"].now + 60, "", "", True)
+    for name in "ab":
+        cluster[name].router.deliver(cluster[name].remote("bob"), parcel)
+        cluster.run()
+    peers = cluster["c"].peers
+    peers.retry()
+    assert len(peers._followers) == 1
+    cluster["c"].now += 61
+    peers.retry()
+    assert not peers._followers
+
+
 def test_a_home_without_a_link_is_not_asked() -> None:
     """The agent would wait for the patience of its new home."""
     cluster = ClusterParts("a", "b")

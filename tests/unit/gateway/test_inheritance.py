@@ -114,6 +114,57 @@ def test_what_waited_in_the_old_owners_queue_goes_on_to_the_heir() -> None:
     assert winners(received(market.alice)) == ["agent://bob"]
 
 
+def unconfirmed_offer(market: Market) -> list[bytes]:
+    """Let bob offer, and return what his gateway has told a and a has not confirmed."""
+    raw = market.offer("bob", 40).SerializeToString()
+    assert market.cluster["b"].admission.admit(Sender(market.bob), raw) is None
+    return market.cluster.lost("b", "a")
+
+
+def test_an_act_that_a_dead_owner_had_not_confirmed_is_refused_when_it_is_no_member() -> None:
+    """Its agent was told that it was admitted, and must not wait for a verdict."""
+    market = Market()
+    acts = unconfirmed_offer(market)
+    market.cluster.kill("a")
+    market.cluster["b"].inheritance.ended("a", acts)
+    (refusal,) = stream_of(market.bob).refusals
+    assert refusal.msg_id == "offer-bob"
+    assert stream_of(market.bob).codes() == ["UNKNOWN_NEGOTIATION"]
+
+
+def test_an_act_that_an_owner_had_not_confirmed_reaches_its_next_life() -> None:
+    market = Market()
+    acts = unconfirmed_offer(market)
+    market.cluster["b"].inheritance.ended("a", acts)
+    assert stream_of(market.bob).codes() == []
+    market.cluster["b"].inheritance.begun("a")
+    market.cluster.run()
+    market.cluster.admit("c", market.carol, market.offer("carol", 50))
+    assert winners(received(market.alice)) == ["agent://bob"]
+    market.cluster["b"].inheritance.begun("a")
+    market.cluster.run()
+    assert stream_of(market.bob).codes() == []
+
+
+def test_a_breach_of_the_schema_reaches_the_heir_too() -> None:
+    market = Market()
+    cluster = market.cluster
+    cluster.cut.update({("b", "c"), ("c", "b")})  # neither hears what the other inherits
+    cluster["a"].inheritance.hand_over()
+    cluster.run()
+    for name, member in (("b", market.bob), ("c", market.carol)):
+        broken = market.offer(member.agent_id[8:], 40)
+        broken.payload = broken.payload.replace(b"40", b'"forty"')
+        cluster.admit(name, member, broken)
+    cluster.cut.clear()
+    cluster.run()
+    (owner,) = market.owners
+    shard = cluster[owner].negotiations.shard_of(market.heard.negotiation_id, market.alice.tenant)
+    assert shard is not None
+    state = shard.table.state(market.heard.negotiation_id)
+    assert state is not None and state.aside.malformed == {"agent://bob", "agent://carol"}
+
+
 def test_who_leaves_too_inherits_nothing() -> None:
     """Two that leave at once would hand it to each other, and it would be gone with both."""
     market = Market()
