@@ -1,9 +1,8 @@
 """Who owns a negotiation.
 
 An id reads `<gateway>.<shard>.<unique>`, and the gateway in it decides the negotiation. When that
-one is gone, or hands it over, its *heir* does: the living gateway that ranks highest for this id
-(rendezvous hashing), which everybody computes alike, and which changes for few ids when a gateway
-comes or goes.
+one leaves and hands it over, its *heir* does: the living gateway that ranks highest for this id
+(rendezvous hashing), so that many negotiations are spread evenly. The heir tells everybody.
 
 Pure: nothing here reads a clock or sends anything.
 """
@@ -11,7 +10,7 @@ Pure: nothing here reads a clock or sends anything.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 
 def gateway_of(negotiation_id: str) -> str:
@@ -23,12 +22,6 @@ def gateway_of(negotiation_id: str) -> str:
 def heir_of(negotiation_id: str, living: Iterable[str]) -> str | None:
     """Return who decides an id when the gateway in it does not; None when nobody lives."""
     return max(living, key=lambda gateway_id: _rank(negotiation_id, gateway_id), default=None)
-
-
-def owner_of(negotiation_id: str, living: Collection[str]) -> str | None:
-    """Return who decides an id: the gateway in it while it lives, else its heir."""
-    gateway_id = gateway_of(negotiation_id)
-    return gateway_id if gateway_id in living else heir_of(negotiation_id, living)
 
 
 def _rank(negotiation_id: str, gateway_id: str) -> tuple[bytes, str]:

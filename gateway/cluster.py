@@ -184,9 +184,8 @@ class Cluster:
 
     def addresses(self, *, without_siblings: bool = False) -> tuple[str, ...]:
         """Return where agents can go instead; siblings are processes that stop with this one."""
-        return self._destinations.addresses(
-            self.members.values(), without_siblings=without_siblings
-        )
+        members = self.members.values()
+        return self._destinations.addresses(members, without_siblings=without_siblings)
 
     def siblings(self) -> dict[str, str]:
         """Return where agents connect to each sibling that is linked."""

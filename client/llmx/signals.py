@@ -43,5 +43,5 @@ def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
     try:
         yield told
     finally:
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(NotImplementedError):  # Windows, as above
             leave_to(before)

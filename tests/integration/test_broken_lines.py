@@ -28,5 +28,5 @@ async def test_an_agent_leaves_in_peace_though_its_line_breaks_meanwhile() -> No
             async with agent:
                 proxy.refuse()
                 for _ in range(attempt % 5):
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # turns of the loop: refused at another step each time
             proxy.heal()

@@ -6,13 +6,12 @@ import json
 import re
 import shlex
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.gateways import ROOT, command, environment
-from tests.support.typed import typed_on
+from tests.support.gateways import ROOT, environment
+from tests.support.typed import typed, typed_on
 
 pytestmark = pytest.mark.slow
 
@@ -36,24 +35,15 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path):
         told = json.loads(cluster.until('"event": "ready"'))
         ours["LLMX_GATEWAY"] = told["addresses"]
 
-        def typed(*words: str) -> str:
-            done = subprocess.run(
-                command(*words),
-                env=ours,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS_MAX,
-                check=False,
-            )
+        def said(*words: str) -> str:
+            done = typed(ours, *words)
             assert (done.returncode, done.stderr) == (0, ""), words
             return done.stdout
 
         with typed_on(ours, *agent) as bob:
             bob.until("listens to topic://gpu")
-            assert "agent://bob wins at 40" in typed(*call)
-            (listed,) = typed("ctl", "negotiations", "--json").splitlines()
+            assert "agent://bob wins at 40" in said(*call)
+            (listed,) = said("ctl", "negotiations", "--json").splitlines()
             known = {
                 "ID": json.loads(listed)["negotiation_id"],
                 "federation.etcd=127.0.0.1:2379": f"federation.etcd={told['etcd']['endpoint']}",
@@ -65,6 +55,6 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path):
                         joined.until("gateway eu-2 listens")
                         assert joined.ended(signal.SIGTERM)[0] == 0
                 else:
-                    typed(*really)
+                    said(*really)
             assert bob.ended(signal.SIGINT) == (0, "")
         assert cluster.ended(signal.SIGINT) == (0, "")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateways import ROOT, command, environment, is_running
-from tests.support.typed import Typed, typed_on
+from tests.support.typed import Typed, all_gone, typed, typed_on
 
 pytestmark = pytest.mark.slow
 
@@ -23,16 +23,7 @@ SECONDS_MAX = 60.0
 
 def played(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Play a demo to its end."""
-    return subprocess.run(
-        command("demo", *words),
-        env=environment(folder),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    return typed(environment(folder), "demo", *words)
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -49,21 +40,6 @@ def heard(demo: Typed, name: str) -> dict[str, Any]:
     """Read on to the next event of this name."""
     event: dict[str, Any] = json.loads(demo.until(f'"event": "{name}"'))
     return event
-
-
-def all_gone(pids: list[int]) -> bool:
-    """Wait until processes that are not ours have ended; tell whether they have."""
-    for pid in pids:
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if not select.select([handle], [], [], SECONDS_MAX)[0]:
-                return False
-        finally:
-            os.close(handle)
-    return True
 
 
 def test_low_medium_and_high_are_played_and_everybody_hears(tmp_path: Path):

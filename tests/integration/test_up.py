@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateways import ROOT, command, environment, is_running
-from tests.support.typed import Typed, typed_on
+from tests.support.typed import Typed, all_gone, typed, typed_on
 
 pytestmark = pytest.mark.slow
 
@@ -38,33 +36,9 @@ def pids_of(told: dict[str, Any]) -> list[int]:
     return [told["etcd"]["pid"], *(one["pid"] for one in told["gateways"])]
 
 
-def typed(folder: Path, told: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
+def asked(folder: Path, told: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
     """Type a command against the cluster."""
-    return subprocess.run(
-        command(*words),
-        env=environment(folder) | {"LLMX_GATEWAY": told["addresses"]},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
-
-
-def have_gone(pids: Iterable[int]) -> bool:
-    """Wait until processes that are not ours have ended; tell whether they have."""
-    for pid in pids:
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if not select.select([handle], [], [], SECONDS_MAX)[0]:
-                return False
-        finally:
-            os.close(handle)
-    return True
+    return typed(environment(folder) | {"LLMX_GATEWAY": told["addresses"]}, *words)
 
 
 def test_a_cluster_comes_up_says_when_one_dies_and_leaves_nobody_behind(tmp_path: Path):
@@ -74,7 +48,7 @@ def test_a_cluster_comes_up_says_when_one_dies_and_leaves_nobody_behind(tmp_path
         assert all(map(is_running, pids))
         assert [one["region"] for one in told["gateways"]] == ["eu", "us"]
         assert "not_formed" not in "".join(cluster.lines)
-        links = typed(tmp_path, told, "ctl", "links", "--json")
+        links = asked(tmp_path, told, "ctl", "links", "--json")
         assert (links.returncode, links.stderr) == (0, "")
         ends = [json.loads(line) for line in links.stdout.splitlines()]
         assert [(end["gateway_id"], end["peer_id"], end["condition"]) for end in ends] == [
@@ -95,7 +69,7 @@ def test_a_cluster_that_is_killed_takes_its_etcd_and_its_gateways_with_it(tmp_pa
     with going_up(tmp_path, "--regions", "eu") as cluster:
         pids = pids_of(ready(cluster))
         cluster.process.kill()
-    assert have_gone(pids)
+    assert all_gone(pids)
 
 
 def test_what_was_kept_is_there_again_and_no_gateway_left_is_an_end(tmp_path: Path):
@@ -110,7 +84,7 @@ def test_what_was_kept_is_there_again_and_no_gateway_left_is_an_end(tmp_path: Pa
         os.kill(pids_of(told)[1], signal.SIGKILL)
         code, _ = cluster.ended()
         assert code == 1
-    assert have_gone(pids_of(told))
+    assert all_gone(pids_of(told))
 
 
 def test_an_etcd_that_runs_already_is_used_and_left_running(tmp_path: Path):
@@ -120,7 +94,7 @@ def test_an_etcd_that_runs_already_is_used_and_left_running(tmp_path: Path):
         with going_up(tmp_path, *words) as second:
             told = ready(second)
             assert told["etcd"] == {"endpoint": etcd["endpoint"], "version": "", "pid": 0}
-            members = typed(tmp_path, told, "ctl", "members", "--json").stdout
+            members = asked(tmp_path, told, "ctl", "members", "--json").stdout
             assert '"gateway_id": "eu"' in members, "it joined those that were there"
             assert second.ended(signal.SIGINT) == (0, "")
         assert is_running(etcd["pid"])

@@ -16,7 +16,7 @@ from federation.claims import judged
 from federation.etcd.history import Change
 from federation.etcd.transactions import Committed, KeyValue, Transaction
 from federation.membership import MemberInfo, written
-from federation.placement import owner_of
+from federation.placement import gateway_of, heir_of
 from federation.standing import Standing
 from federation.succession import Wait
 from federation.succession import written as written_life
@@ -286,7 +286,9 @@ class Side:
             return
         others = self.standing.membership.members
         holder = self._holders.get(negotiation_id)
-        owner = holder[0] if holder else owner_of(negotiation_id, {*others, self.gateway_id})
+        living, minter = {*others, self.gateway_id}, gateway_of(negotiation_id)
+        heir = minter if minter in living else heir_of(negotiation_id, living)
+        owner = holder[0] if holder else heir
         if owner == self.gateway_id:
             self._claim(negotiation_id)
         elif owner is not None and hops < HOPS_MAX:

@@ -231,4 +231,4 @@ class Rolled(ClusterFault):
             await self.cluster.until(self.cluster.is_whole)
 
     async def heal(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # nothing to mend, but whoever heals waits

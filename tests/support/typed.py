@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.support.gateways import ROOT, command
@@ -79,3 +79,32 @@ def typed_on(environment: Mapping[str, str], *words: str) -> Iterator[Typed]:
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def typed(variables: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command in an environment and return what it said when it has ended."""
+    return subprocess.run(
+        command(*words),
+        env=variables,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+
+
+def all_gone(pids: Iterable[int]) -> bool:
+    """Wait until processes that are not ours have ended; tell whether they have."""
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if not select.select([handle], [], [], SECONDS_MAX)[0]:
+                return False
+        finally:
+            os.close(handle)
+    return True

@@ -39,7 +39,7 @@ async def test_turns_come_in_order_and_a_turn_that_nobody_takes_is_passed_on():
 
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(post(name)) for name in "bcd"]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn, in which all three begin to wait
         admission.admit("a")
         waiting[0].cancel()  # in the instant in which its turn has come
         await waiting[1]

@@ -75,7 +75,7 @@ async def test_a_delivery_is_over_when_every_named_agent_has_been_heard_of() -> 
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(delivery.to(CAROL))
         deliveries.take(receipt(envelope, BOB))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn, in which it would have ended
         assert not waiting.done()
         deliveries.take(receipt(envelope, CAROL))
         deliveries.take(receipt(envelope, CAROL))

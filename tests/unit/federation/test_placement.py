@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from federation.placement import gateway_of, heir_of, owner_of
+from federation.placement import gateway_of, heir_of
 
 IDS = [f"eu-1.{shard}.{number:05d}" for shard in range(4) for number in range(500)]
 LIVING = ["ap-1", "eu-2", "us-1", "us-2"]
@@ -18,10 +18,9 @@ def test_an_id_names_its_gateway() -> None:
     assert gateway_of("nonsense") == "" == gateway_of("")
 
 
-def test_the_gateway_in_the_id_owns_it_while_it_lives() -> None:
-    assert owner_of("eu-1.0.x", {"eu-1", "us-1"}) == "eu-1"
-    assert owner_of("eu-1.0.x", {"us-1"}) == "us-1"
-    assert owner_of("eu-1.0.x", set()) is None is heir_of("eu-1.0.x", [])
+def test_of_one_that_lives_that_one_is_the_heir_and_of_nobody_nobody() -> None:
+    assert heir_of("eu-1.0.x", ["us-1"]) == "us-1"
+    assert heir_of("eu-1.0.x", []) is None
 
 
 def test_the_heir_is_the_same_in_whatever_order_one_knows_the_others() -> None:
