@@ -6,6 +6,10 @@ So when a gateway dies and its initiator calls again elsewhere, the award that w
 and two gateways that both believe that they own a call make one award between them: etcd decides,
 not a clock.
 
+A repeated call may have an award that another gateway has told and could not write yet, because
+nobody saw etcd. While this gateway is bound by a promise to take nothing over (`fencing`), it
+leaves the key to the other one, and writes no award of such a call.
+
 Many awards go into one transaction, each with a branch of its own, and several transactions are
 under way at a time. A write whose fate is unknown is tried again; if it had been done, it finds
 itself. Records end with a lease, so the store does not grow with the past.
@@ -90,6 +94,7 @@ class _Proposal:
     key: str
     entry: Entry
     heard: Heard
+    is_repeated: bool
 
 
 class AwardLog:
@@ -110,6 +115,9 @@ class AwardLog:
         self._lease_until = 0.0
         self._leasing = asyncio.Lock()
         self._is_away = False
+        self._put_off: list[_Proposal] = []
+        self.is_bound: Callable[[], bool] = lambda: False
+        """Tells whether this gateway has promised of late to take nothing over."""
         self.written = 0
         self.found = 0
         """Awards that somebody else had made."""
@@ -124,24 +132,40 @@ class AwardLog:
     @property
     def has_room(self) -> bool:
         """Tell whether one more may be proposed."""
-        return len(self._queue) < QUEUE_MAX
+        return len(self._queue) + len(self._put_off) < QUEUE_MAX
 
     @property
     def transactions(self) -> int:
         """Return how many requests to etcd all of it took."""
         return self._group.requests
 
-    def propose(self, key: str, entry: Entry, heard: Heard) -> None:
-        """Write an award, unless there is one; `heard` is told which one stands."""
-        self._queue.append(_Proposal(self._prefix + key, entry, heard))
+    def propose(self, key: str, entry: Entry, heard: Heard, is_repeated: bool = False) -> None:
+        """Write an award, unless there is one; `heard` is told which one stands.
+
+        Was its call repeated? Then that is done when no promise is to be kept.
+        """
+        self._enqueue(_Proposal(self._prefix + key, entry, heard, is_repeated))
+
+    def _enqueue(self, proposed: _Proposal) -> None:
+        self._queue.append(proposed)
         self._queued.set()
 
     async def run(self) -> None:
         """Write until cancelled. What etcd does not take is tried again until it does."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._group.run())
+            tasks.create_task(self._resume())
             for _ in range(WRITERS):
                 tasks.create_task(self._write())
+
+    async def _resume(self) -> None:
+        """Write what was put off when no promise is to be kept any more."""
+        while True:
+            await asyncio.sleep(RETRY_SECONDS_FIRST)
+            if self._put_off and not self.is_bound():
+                put_off, self._put_off = self._put_off, []
+                for proposed in put_off:
+                    self._enqueue(proposed)
 
     async def _write(self) -> None:
         while True:
@@ -149,17 +173,26 @@ class AwardLog:
                 self._queued.clear()
                 await self._queued.wait()
             proposed = self._queue.popleft()
-            wait = RETRY_SECONDS_FIRST
-            stands = await self._committed(proposed)
-            while stands is None:
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, RETRY_SECONDS_MAX)
-                stands = await self._committed(proposed)
+            stands = await self._insisted(proposed)
+            if stands is None:
+                self._put_off.append(proposed)
+                continue
             if stands.negotiation_id == proposed.entry.negotiation_id:
                 self.written += 1
             else:
                 self.found += 1
             proposed.heard(stands)
+
+    async def _insisted(self, proposed: _Proposal) -> Entry | None:
+        """Write an award for as long as it takes; None when a promise is to be kept first."""
+        wait = RETRY_SECONDS_FIRST
+        while not (proposed.is_repeated and self.is_bound()):
+            stands = await self._committed(proposed)
+            if stands is not None:
+                return stands
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, RETRY_SECONDS_MAX)
+        return None
 
     async def _committed(self, proposed: _Proposal) -> Entry | None:
         """Write an award and return the one that stands; None when it is to be tried again."""

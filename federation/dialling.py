@@ -20,7 +20,7 @@ from federation.backoff import Backoff
 from federation.mesh import Mesh
 from federation.peer_states import PeerAddress, PeeringLimits
 from federation.peer_stream import BROKEN, Carrier, PeerStream
-from federation.peer_tls import PeerTls, is_unix
+from federation.peer_tls import PeerCredentials, is_unix
 from llmx.v1.peering_pb2 import PeerHello
 from llmx.wire.v1.peer_frame_pb2 import PeerContent
 
@@ -60,7 +60,7 @@ class Dialler:
         address: PeerAddress,
         mesh: Mesh,
         limits: PeeringLimits,
-        tls: PeerTls | None,
+        tls: PeerCredentials | None,
         serve: Serve,
     ) -> None:
         """Dial `gateway_id`, and let `serve` do the rest."""
@@ -168,7 +168,7 @@ def parsed_hello(raw: object) -> PeerHello | None:
     return None
 
 
-def _channel(address: str, gateway_id: str, tls: PeerTls | None) -> grpc.aio.Channel:
+def _channel(address: str, gateway_id: str, tls: PeerCredentials | None) -> grpc.aio.Channel:
     if tls is None or is_unix(address):
         return grpc.aio.insecure_channel(address, options=OPTIONS)
     # Whatever the address is, the certificate must bear the id of the gateway.

@@ -97,11 +97,6 @@ class Directory:
         agents = self._tenants.get(tenant)
         return None if agents is None else agents.get(agent_id)
 
-    def home_of(self, tenant: str, agent_id: str) -> str | None:
-        """Return the gateway that is the home of an agent, None when no other one is."""
-        entry = self.entry(tenant, agent_id)
-        return None if entry is None else entry.home
-
     def entries(self) -> list[AgentAt]:
         """Return all entries that count."""
         return [entry for agents in self._tenants.values() for entry in agents.values()]

@@ -4,8 +4,7 @@ What runs goes on while etcd is away: the members that were known stay known, th
 them do not need it, and the registration is found again, or made anew, when it is back. Who is
 gone is gone when etcd says so, which is when its lease has ended.
 
-Whether a gateway may decide what it owns, and take over what others owned, is for `standing` to
-say; this brings it what etcd says and carries out what follows.
+Whether a gateway may decide what it owns is for `standing` to say; this brings it what etcd says.
 """
 
 from __future__ import annotations
@@ -18,20 +17,16 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from federation.claims import Claim, Claims
-from federation.etcd import Compare, EtcdClient, EtcdError, EtcdState, Registration, Snapshot
+from federation.etcd import EtcdClient, EtcdState, Registration, Snapshot
 from federation.fencing import Saying
-from federation.membership import MemberInfo, written
+from federation.membership import MemberInfo, read, written
 from federation.peer_states import UNHEARD
+from federation.predecessors import is_gone
 from federation.standing import Standing
 from federation.static_members import StaticDiscovery
-from federation.succession import written as written_life
 
 __all__ = ["Discovery", "EtcdDiscovery", "StaticDiscovery"]
 
-BLIND_SECONDS = 300
-"""How long the life of a gateway lasts in etcd after its last sign: for two thirds of that at
-least, gateways that all have lost sight of etcd go on deciding."""
 LOOKS_PER_HEARTBEAT = 2
 
 log = structlog.get_logger("llmx.discovery")
@@ -65,14 +60,11 @@ class Discovery(Protocol):
     def say_sight(self) -> bool:
         """Tell what heartbeats say: whether discovery is seen. False is a promise (`fencing`)."""
 
+    def is_bound(self) -> bool:
+        """Tell whether such a promise is to be kept now."""
+
     def announce(self, load: float, *, leaving: bool = False) -> None:
         """Tell the others how busy this gateway is."""
-
-    async def claim(self, negotiation_id: str) -> Claim:
-        """Take a negotiation over whose owner is gone, or was this gateway in an earlier epoch."""
-
-    async def release(self, negotiation_id: str) -> None:
-        """Give a negotiation up that was taken over."""
 
     async def run(self) -> None:
         """Look out for others until cancelled."""
@@ -91,30 +83,22 @@ class EtcdDiscovery:
         *,
         said: Callable[[str], Saying] = lambda gateway_id: UNHEARD,
         heartbeat_seconds: float = 1.0,
-        blind_seconds: int = BLIND_SECONDS,
     ) -> None:
         """Register `own` in the cluster of this name; `said` is what a member has said last."""
         self._client = client
         self._own = own
+        self._is_warned = False
         self._now = now
         self._said = said
         self._look_seconds = heartbeat_seconds / LOOKS_PER_HEARTBEAT
-        number = round(own.started_at * 1e6)
         self._standing = standing = Standing(
-            cluster, own.gateway_id, number, lease_seconds, heartbeat_seconds, blind_seconds
+            cluster, own.gateway_id, lease_seconds, heartbeat_seconds
         )
-        self._claims = Claims(client, standing, now)
         self._registration = Registration(
-            client, standing.succession.own_key, lambda: written(self._own), lease_seconds, now
+            client, standing.own_key, lambda: written(self._own), lease_seconds, now
         )
         self._registration.on_change = self._registered
-        self._life = Registration(
-            client,
-            standing.succession.own_life_key,
-            lambda: written_life(standing.succession.own_life),
-            blind_seconds,
-            now,
-        )
+        self._registration.is_gone = self._is_gone
         self.on_change: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
@@ -125,6 +109,11 @@ class EtcdDiscovery:
     def own(self) -> MemberInfo:
         """Return this gateway, with the epoch of its registration; 0 while there is none."""
         return msgspec.structs.replace(self._own, epoch=self._registration.epoch)
+
+    @property
+    def own_key(self) -> str:
+        """Return under which key this gateway is registered; it is created in its epoch."""
+        return self._standing.own_key
 
     @property
     def members(self) -> Mapping[str, MemberInfo]:
@@ -149,20 +138,9 @@ class EtcdDiscovery:
         """Tell what heartbeats say: whether etcd is seen. False is a promise, see `fencing`."""
         return self._told().say_sight(self._now())
 
-    def fence(self) -> list[Compare]:
-        """Return what must hold for a decision of this gateway that is written to etcd."""
-        standing = self._told()
-        return standing.succession.fence(standing.epoch)
-
-    async def claim(self, negotiation_id: str) -> Claim:
-        """Take a negotiation over whose owner is gone, or was this gateway in an earlier epoch."""
-        self._told()
-        return await self._claims.claim(negotiation_id)
-
-    async def release(self, negotiation_id: str) -> None:
-        """Give a negotiation up that was taken over; raises EtcdError when that is uncertain."""
-        self._told()
-        await self._claims.release(negotiation_id)
+    def is_bound(self) -> bool:
+        """Tell whether a promise is to be kept now, to take nothing over."""
+        return self._standing.word.binds(self._now())
 
     def announce(self, load: float, *, leaving: bool = False) -> None:
         """Tell the others how busy this gateway is, and whether it is being emptied."""
@@ -176,13 +154,12 @@ class EtcdDiscovery:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._registration.run())
-            tasks.create_task(self._life.run())
             tasks.create_task(self._observe())
             tasks.create_task(self._look())
 
     async def _observe(self) -> None:
         standing = self._standing
-        async with aclosing(self._client.observe(standing.succession.prefix)) as observed:
+        async with aclosing(self._client.observe(standing.prefix)) as observed:
             async for told in observed:
                 if isinstance(told, Snapshot):
                     if told.reason:
@@ -191,36 +168,30 @@ class EtcdDiscovery:
                 else:
                     has_changed = standing.hear(told.changes, told.revision)
                 self.may_decide()  # the fence has to know who was there
-                self._renew_life()
                 if has_changed:
                     log.info("members", others=sorted(self.members))
                     self.on_change()
 
     async def _look(self) -> None:
-        """See what the others say, and end the lives of the lost."""
+        """See what the others say."""
         while True:
             await asyncio.sleep(self._look_seconds)
             self.may_decide()
-            self._renew_life()
-            for burial in self._standing.burials(self._now()):
-                try:
-                    await self._client.commit(burial.compares, burial.then)
-                except EtcdError as fault:
-                    log.debug("a life could not be ended", fault=str(fault))
+            self.say_sight()  # to itself: who has nobody to tell is bound by its word too
 
-    def _renew_life(self) -> None:
-        standing = self._told()
-        if standing.is_sure(self._now()) and standing.renews_life():
-            self._life.announce()
+    async def _is_gone(self, value: bytes) -> bool:
+        gone = await is_gone(read(value, 0), self._own)
+        if not gone and not self._is_warned:
+            self._is_warned = True
+            log.warning("another process has this gateway's id, its lease is waited for")
+        return gone
 
     def _registered(self) -> None:
         log.info("registration", epoch=self._registration.epoch, fault=self._registration.fault)
-        self._renew_life()
         self.on_change()
 
     def _told(self) -> Standing:
         """Return the standing, that knows how the registrations are."""
-        standing, registration, life = self._standing, self._registration, self._life
+        standing, registration = self._standing, self._registration
         standing.epoch, standing.sure_until = registration.epoch, registration.sure_until
-        standing.life_until = life.sure_until
         return standing

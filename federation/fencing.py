@@ -1,27 +1,34 @@
 """When a gateway may decide: while nobody else can believe that it should.
 
-Who owns a negotiation changes hands in etcd only, and only when the registration of its owner is
-gone there. So a gateway decides while its lease is *sure*: it cannot have expired yet. When etcd
-is away for everybody, nobody can take anything over, and to stop would be for nothing. But a
-gateway that is cut off alone sees the same as one whose etcd is down. The others know better:
+An initiator that has lost its gateway calls again elsewhere, and the gateway there *takes over*: it
+may make the award of that call. One that others may have taken for gone must not make it too. So a
+gateway decides while its lease is *sure*: it cannot have expired yet. When etcd is away for
+everybody, nobody can take it for gone, and to stop would be for nothing. But a gateway that is cut
+off alone sees the same as one whose etcd is down. The others know better:
 
 - A gateway that has lost sight of etcd says so in its heartbeats. To say so is a *promise*: for
-  some heartbeats it will take over nothing, even if etcd is back the next moment, and a claim that
-  is under way will count only after that. `Word` keeps what was promised.
+  some heartbeats it will take over nothing, even if etcd is back the next moment. `Word` keeps what
+  was promised, and `award_log` asks it before it writes the award of a call that was sent before.
 - A gateway whose lease is not sure any more goes on, *blind*, while every member that it knew
   is held by such a promise. `Fence` judges that.
 
 Why two never decide at once. Let H be blind and C want to take over from it.
 
-- If C is among those whom H knew, H relies on a promise of C for a little less than C keeps it,
-  counted from the heartbeat of H that C had answered: C cannot have promised earlier, whatever
-  the network held up. And C takes over nothing before all its promises have ended.
+- H relies on a promise of C for a little less than C keeps it, counted from the heartbeat of H that
+  C had answered: C cannot have promised earlier, whatever the network held up. And C takes over
+  nothing before all its promises have ended.
 - The promises have to follow each other without a gap, from the sure lease on. A fence that had
   to close once stays closed until the lease is sure again, though everybody may promise anew:
   in between somebody may have taken over, and lost sight of etcd after that.
-- If H did not know C, because C came when H could not hear of it, C has to wait: until H's *life*
-  has ended in etcd, which is longer than H goes on blind, or until one whom H knew has ended it.
-  `succession` sees to that.
+- Who has slept knows nothing of all that. H goes on blind only while it is asked without a gap as
+  long as a promise, also where it knows nobody; and a C that has said nothing for as long is bound
+  as by a promise when it wakes, and when it starts.
+- If H did not know C, because C came when H could not hear of it, there is no promise between
+  them. Then etcd was not away for everybody, and H was the only one whom it was away for: the one
+  case in which both decide, if all others had lost their leases before.
+
+`tests/simulation` plays it with heirs that take over as soon as they may (`membership_world`), and
+with awards (`ownership_world`).
 
 A process that is stopped between the question and the deed may do the deed late. Where that is
 too much, the award is written to etcd before it is told.
@@ -35,6 +42,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 NEVER: Final = float("-inf")
+FOREVER: Final = float("inf")
 PROMISE_HEARTBEATS: Final = 3
 """For so many heartbeats a gateway takes over nothing after it has said that it sees no etcd."""
 RELIED_SHARE: Final = 0.95
@@ -61,8 +69,9 @@ class Word:
     """What this gateway has promised."""
 
     def __init__(self, heartbeat_seconds: float) -> None:
-        """Promise nothing yet."""
+        """Have said nothing yet."""
         self._seconds = PROMISE_HEARTBEATS * heartbeat_seconds
+        self._said_at = NEVER
         self.binds_until = NEVER
         """Until then it takes over nothing."""
 
@@ -71,14 +80,22 @@ class Word:
         return f"<Word: binds until {self.binds_until:.3f}>"
 
     def say(self, now: float, sees_discovery: bool) -> bool:
-        """Return what is said in a heartbeat, and be bound by it."""
-        if not sees_discovery:
+        """Return what is said in a heartbeat, and be bound by it.
+
+        Who has said nothing for longer than a promise lasts is bound too: it may have slept, and
+        does not know what happened meanwhile.
+        """
+        if not sees_discovery or self._has_slept(now):
             self.binds_until = now + self._seconds
+        self._said_at = now
         return sees_discovery
 
     def binds(self, now: float) -> bool:
         """Tell whether it must not take over anything now."""
-        return now < self.binds_until
+        return now < self.binds_until or self._has_slept(now)
+
+    def _has_slept(self, now: float) -> bool:
+        return now - self._said_at > self._seconds
 
 
 class Fence:
@@ -90,6 +107,7 @@ class Fence:
         self._epoch = 0
         self._is_shut = True
         self._covered: dict[str, float] = {}  # until when each member is held by its promises
+        self._asked_at = NEVER
 
     def __repr__(self) -> str:
         """Tell the state in words."""
@@ -107,8 +125,8 @@ class Fence:
         """Judge by what is known `now`; to be asked in every heartbeat, and when members change.
 
         `epoch` is that of the registration, 0 for none, `sure_until` when its lease may have
-        expired, `blind_until` when its life may have; `members` are all that are known, with
-        what each has said last.
+        expired, `blind_until` when it must not go on blind any more; `members` are all that are
+        known, with what each has said last.
         """
         if epoch != self._epoch:
             self._epoch, self._is_shut = epoch, True
@@ -116,6 +134,8 @@ class Fence:
         if not epoch:
             return False
         is_sure = now < sure_until
+        has_slept = now - self._asked_at > self._relied
+        self._asked_at = now
         if is_sure:
             self._is_shut = False
             for gone in self._covered.keys() - members.keys():
@@ -128,6 +148,6 @@ class Fence:
                 covered[gateway_id] = max(until, said.said_at + self._relied)
         if is_sure:
             return True
-        if now >= blind_until or any(now >= until for until in covered.values()):
+        if has_slept or now >= blind_until or any(now >= until for until in covered.values()):
             self._is_shut = True
         return not self._is_shut

@@ -119,10 +119,6 @@ class Link:
         """Return how many frames went out, since the last look back, and are unconfirmed."""
         return self._next - 1 - (self.sent - len(self._unconfirmed))
 
-    @property
-    def has_unconfirmed(self) -> bool:
-        return bool(self._unconfirmed)
-
     def push(self, message: bytes) -> bool:
         """Queue a message; False when the link is full."""
         limits, size = self._limits, self._bytes + len(message)

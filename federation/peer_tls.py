@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
+
+
+class PeerCredentials(Protocol):
+    """What a gateway shows to others, and whom it believes."""
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials of a port where every client must show a certificate."""
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials of a channel that is opened now."""
+
 
 ALTERNATIVE_NAMES = "x509_subject_alternative_name"
 

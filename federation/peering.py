@@ -23,7 +23,7 @@ from federation.mesh import Mesh
 from federation.neighbour import Arrived, Neighbour, News
 from federation.peer_states import LinkState, PeerAddress, PeeringLimits, PeerView
 from federation.peer_stream import BROKEN, Carrier, PeerStream
-from federation.peer_tls import PeerTls, stranger_fault
+from federation.peer_tls import PeerCredentials, stranger_fault
 from llmx.v1.peering_pb2 import PeerHello
 from llmx.wire.v1.peer_frame_pb2 import PeerContent
 
@@ -31,7 +31,6 @@ __all__ = [
     "LinkState",
     "OwnGateway",
     "PeerAddress",
-    "PeerTls",
     "PeerView",
     "Peering",
     "PeeringLimits",
@@ -60,7 +59,7 @@ class Peering:
         begun: Callable[[str], None],
         ended: Callable[[str, list[bytes]], None],
         sees_discovery: Callable[[], bool],
-        tls: PeerTls | None = None,
+        tls: PeerCredentials | None = None,
     ) -> None:
         """Be `own`; `run` makes it live.
 

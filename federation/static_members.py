@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from federation.claims import Claim
 from federation.etcd import EtcdState
 from federation.membership import MemberInfo, Membership
 
@@ -58,15 +57,12 @@ class StaticDiscovery:
         """Tell that it sees all there is to see."""
         return True
 
+    def is_bound(self) -> bool:
+        """Tell that nothing was promised."""
+        return False
+
     def announce(self, load: float, *, leaving: bool = False) -> None:
         """Tell nobody: there is no place for it."""
-
-    async def claim(self, negotiation_id: str) -> Claim:
-        """Return that nothing is taken over."""
-        return Claim("wait", "", 0, "a list of members knows nobody who is gone")
-
-    async def release(self, negotiation_id: str) -> None:
-        """Give up nothing."""
 
     async def run(self) -> None:
         """Tell who there is, and have nothing to do until cancelled."""

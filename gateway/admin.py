@@ -2,6 +2,9 @@
 
 The service checks who asks and what, and pages; what there is to see, and the work of a drain,
 is the business of an `AdminView`, which answers from memory.
+
+An operator of a tenant sees what is the tenant's, and the gateways. To act upon a gateway, which
+serves all tenants, takes an operator of the exchange.
 """
 
 from __future__ import annotations
@@ -10,13 +13,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
-from google.protobuf.message import Message
 
 from gateway.auth import Identity
-from gateway.control import OPERATOR, Authenticate
+from gateway.methods import CANNOT, INVALID, Authenticate, check, end, handlers_of, operator
 from gateway.session import Context
 from llmx.v1 import admin_service_pb2 as messages
 from llmx.v1.admin_service_pb2_grpc import AdminServiceServicer
@@ -31,6 +33,8 @@ from llmx.v1.cluster_pb2 import (
     NegotiationSummary,
 )
 
+EXCHANGE_OPERATOR: Final = "exchange-operator"
+"""The role of those who may act upon gateways; they may see what any operator sees."""
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 WORD_LENGTH_MAX: Final = 1_024
@@ -43,9 +47,6 @@ DEADLINE_SECONDS: Final = 600.0
 DEADLINE_SECONDS_MAX: Final = 86_400.0
 LOOK_SECONDS: Final = 0.5
 """How often a drain that is watched is looked at."""
-
-INVALID = grpc.StatusCode.INVALID_ARGUMENT
-CANNOT = grpc.StatusCode.FAILED_PRECONDITION
 
 T = TypeVar("T")
 
@@ -107,48 +108,21 @@ class AdminService(AdminServiceServicer):
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """Return the methods for a server, which look at a request's size before its content."""
-        service = messages.DESCRIPTOR.services_by_name["AdminService"]
-        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        for method in service.methods:
-            made, sized = (
-                (grpc.unary_stream_rpc_method_handler, self._stream_sized)
-                if method.server_streaming
-                else (grpc.unary_unary_rpc_method_handler, self._sized)
-            )
-            handlers[method.name] = made(
-                sized(getattr(self, method.name)),
-                request_deserializer=_parser(getattr(messages, method.input_type.name)),
-                response_serializer=getattr(messages, method.output_type.name).SerializeToString,
-            )
-        return handlers
-
-    def _sized(self, method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[..., Any]:
-        async def sized(request: Any, context: Context) -> Any:
-            await _check(context, request is not None, INVALID, TOO_LARGE)
-            return await method(request, context)
-
-        return sized
-
-    def _stream_sized(
-        self, method: Callable[[Any, Context], AsyncIterator[Any]]
-    ) -> Callable[..., Any]:
-        async def sized(request: Any, context: Context) -> AsyncIterator[Any]:
-            await _check(context, request is not None, INVALID, TOO_LARGE)
-            async for response in method(request, context):
-                yield response
-
-        return sized
+        return handlers_of(self, messages, REQUEST_BYTES_MAX)
 
     async def _operator(self, context: Context) -> Identity:
+        return await operator(self._authenticate, context, EXCHANGE_OPERATOR)
+
+    async def _exchange_operator(self, context: Context) -> None:
         identity = await self._authenticate(context)
-        await _check(
+        await check(
             context,
-            OPERATOR in identity.roles,
+            EXCHANGE_OPERATOR in identity.roles,
             grpc.StatusCode.PERMISSION_DENIED,
-            f'{identity.agent_id} is no operator: this needs the role "operator" in the token; '
-            "for development: llmx token AGENT --role operator",
+            f"{identity.agent_id} is no operator of the exchange, and a gateway serves all "
+            f'tenants: this needs the role "{EXCHANGE_OPERATOR}" in the token; '
+            f"for development: llmx token AGENT --role {EXCHANGE_OPERATOR}",
         )
-        return identity
 
     # ------------------------------------------------------------------ looking
 
@@ -207,11 +181,11 @@ class AdminService(AdminServiceServicer):
         tenant = (await self._operator(context)).tenant
         wanted = request.negotiation_id
         await _check_word(context, "negotiation_id", wanted)
-        await _check(context, bool(wanted), INVALID, "negotiation_id is empty; name one")
+        await check(context, bool(wanted), INVALID, "negotiation_id is empty; name one")
         detail = self._view.show(tenant, wanted)
         if detail is None:
             here = self._view.cluster().gateway_id
-            await _end(
+            await end(
                 context,
                 grpc.StatusCode.NOT_FOUND,
                 f"gateway {here} decides no negotiation of this id, or no longer; "
@@ -225,7 +199,7 @@ class AdminService(AdminServiceServicer):
         self, request: messages.DrainRequest, context: Context
     ) -> AsyncIterator[messages.DrainResponse]:
         """See admin_service.proto."""
-        await self._operator(context)
+        await self._exchange_operator(context)
         await self._check_meant(context, request.gateway_id)
         rate = request.agents_per_second or RATE
         deadline = DEADLINE_SECONDS
@@ -235,7 +209,7 @@ class AdminService(AdminServiceServicer):
             ("agents_per_second", rate, 1.0, RATE_MAX),
             ("deadline", deadline, 0.001, DEADLINE_SECONDS_MAX),
         ):
-            await _check(
+            await check(
                 context,
                 math.isfinite(value) and least <= value <= most,
                 INVALID,
@@ -243,7 +217,7 @@ class AdminService(AdminServiceServicer):
             )
         here = self._view.cluster().gateway_id
         others = [one for one in self._view.members() if one.gateway_id != here]
-        await _check(
+        await check(
             context,
             bool(others),
             CANNOT,
@@ -264,9 +238,9 @@ class AdminService(AdminServiceServicer):
         self, request: messages.AbortDrainRequest, context: Context
     ) -> messages.AbortDrainResponse:
         """See admin_service.proto."""
-        await self._operator(context)
+        await self._exchange_operator(context)
         await self._check_meant(context, request.gateway_id)
-        await _check(
+        await check(
             context,
             self._view.abort_drain(),
             CANNOT,
@@ -280,22 +254,12 @@ class AdminService(AdminServiceServicer):
         here = self._view.cluster().gateway_id
         await _check_word(context, "gateway_id", gateway_id)
         named = gateway_id or "no gateway"
-        await _check(
+        await check(
             context,
             gateway_id == here,
             CANNOT if gateway_id else INVALID,
             f"this is gateway {here}, and {named} is meant; ListMembers has the addresses of all",
         )
-
-
-TOO_LARGE = f"the request is too large; send at most {REQUEST_BYTES_MAX} bytes"
-
-
-def _parser(kind: type[Message]) -> Callable[[bytes], Message | None]:
-    def parse(raw: bytes) -> Message | None:
-        return kind.FromString(raw) if len(raw) <= REQUEST_BYTES_MAX else None
-
-    return parse
 
 
 def _id_of_member(member: ClusterMember) -> str:
@@ -319,21 +283,10 @@ async def _page_size(request: Any, context: Context) -> int:
     await _check_word(context, "page_token", request.page_token)
     size: int = request.page_size or PAGE_SIZE
     reason = f"page_size={size}: must be at most {PAGE_SIZE_MAX}; ask for further pages"
-    await _check(context, size <= PAGE_SIZE_MAX, INVALID, reason)
+    await check(context, size <= PAGE_SIZE_MAX, INVALID, reason)
     return size
 
 
 async def _check_word(context: Context, name: str, word: str) -> None:
     reason = f"{name} is too long; it has at most {WORD_LENGTH_MAX} characters"
-    await _check(context, len(word) <= WORD_LENGTH_MAX, INVALID, reason)
-
-
-async def _check(context: Context, holds: bool, status: grpc.StatusCode, reason: str) -> None:
-    """End the call with a status and a reason unless something holds."""
-    if not holds:
-        await _end(context, status, reason)
-
-
-async def _end(context: Context, status: grpc.StatusCode, reason: str) -> NoReturn:
-    await context.abort(status, reason)
-    raise AssertionError("abort raises")
+    await check(context, len(word) <= WORD_LENGTH_MAX, INVALID, reason)

@@ -7,9 +7,13 @@ initiator called again, or because two gateways both took it for theirs, then th
 the initiator is told, and nobody wins here.
 
 While etcd is away for everybody (`is_blind`) nothing is held: an award is told at once, and what
-was held is told too, because nobody else can write one either. It is written when etcd is back. Its
-call can have a second award only if, besides, its initiator lost this gateway meanwhile and called
-again elsewhere; then an error in the log names both.
+was held is told too, because nobody else can write one either. It is written when etcd is back.
+
+A call that is *repeated* may have an award at a gateway that its initiator has lost, told there and
+perhaps not written yet. So its award waits for etcd in any case, and the log writes it only when
+this gateway is bound by no promise any more (`federation.fencing`): by then the other one has had
+time to write. A call has two awards only if an award was told unwritten, its initiator lost that
+gateway, and that one could not write for all this time; then an error in the log names both.
 """
 
 from __future__ import annotations
@@ -32,8 +36,11 @@ from policy.shard import Shard
 
 log = structlog.get_logger("llmx.awards")
 
-Propose = Callable[[str, Entry, Callable[[Entry], None]], None]
-"""Writes an award unless there is one, and tells which one stands."""
+REPEATED_MAX = 100_000
+"""Calls of which is known that they were repeated."""
+
+Propose = Callable[[str, Entry, Callable[[Entry], None], bool], None]
+"""Writes an award unless there is one, and tells which one stands. Was its call repeated?"""
 Perform = Callable[
     [Shard[Cause], str, "Event | Call | None", "list[Effect] | None", "Cause | None"], None
 ]
@@ -57,6 +64,7 @@ class _Held:
     steps: deque[Step]
     asked: Entry
     """The award that the log is asked for; that of the first step."""
+    is_repeated: bool
 
 
 class AwardGate:
@@ -80,7 +88,10 @@ class AwardGate:
         """Tells under which epoch this gateway lives."""
         self.is_told: Callable[[Entry], bool] = lambda entry: False
         """Tells whether the gateway that made an award is there, and has told it itself."""
+        self.stands: Callable[[str], bool] = lambda negotiation_id: False
+        """Tells of which negotiations the award was written together with what it holds."""
         self._held: dict[str, _Held] = {}
+        self._repeated: dict[str, None] = {}
         self.superseded = 0
         """Negotiations whose call had an award already."""
         self.blind = 0
@@ -95,6 +106,16 @@ class AwardGate:
     def __contains__(self, negotiation_id: object) -> bool:
         """Tell whether a negotiation waits for the log."""
         return negotiation_id in self._held
+
+    def repeated(self, negotiation_id: str) -> None:
+        """Know that the call of a negotiation may have an award that was told elsewhere."""
+        self._repeated[negotiation_id] = None
+        if len(self._repeated) > REPEATED_MAX:
+            del self._repeated[next(iter(self._repeated))]
+
+    def is_repeated(self, negotiation_id: str) -> bool:
+        """Tell whether that is known of a negotiation."""
+        return negotiation_id in self._repeated
 
     def takes(
         self,
@@ -111,22 +132,26 @@ class AwardGate:
             held.steps.append(step)
             return True
         outcome = _award_in(effects)
-        if outcome is None or not self._concerns(negotiation_id):
+        if outcome is None or self.stands(negotiation_id) or not self._concerns(negotiation_id):
             return False
-        is_told = self.is_blind()
         asked = self._entry(negotiation_id, outcome)
-        if is_told:
+        is_repeated = self.is_repeated(negotiation_id)
+        self._repeated.pop(negotiation_id, None)
+        if not is_repeated and self.is_blind():
             self.blind += 1
-        else:
-            self._held[negotiation_id] = _Held(shard, deque([step]), asked)
-        self._ask(shard, asked)
-        return not is_told
+            self._ask(shard, asked, is_repeated)
+            return False
+        self._held[negotiation_id] = _Held(shard, deque([step]), asked, is_repeated)
+        self._ask(shard, asked, is_repeated)
+        return True
 
     def look(self) -> None:
         """Let go on what waits for a log that nobody can write now."""
         if not self.is_blind():
             return
         for negotiation_id, held in list(self._held.items()):
+            if held.is_repeated:
+                continue
             del self._held[negotiation_id]
             self.blind += 1
             for step in held.steps:
@@ -135,13 +160,13 @@ class AwardGate:
     def _entry(self, negotiation_id: str, outcome: Mapping[str, Any]) -> Entry:
         return Entry(negotiation_id, self._gateway_id, orjson.dumps(outcome), self.epoch())
 
-    def _ask(self, shard: Shard[Cause], asked: Entry) -> None:
+    def _ask(self, shard: Shard[Cause], asked: Entry, is_repeated: bool) -> None:
         negotiation_id = asked.negotiation_id
         state = shard.table.state(negotiation_id)
         assert state is not None, "a negotiation that awards is remembered"
         call = state.terms.call
         key = call_key(negotiation_id.rpartition("-")[2], call.initiator, call.msg_id)
-        self._propose(key, asked, lambda stands: self._hear(asked, stands))
+        self._propose(key, asked, lambda stands: self._hear(asked, stands), is_repeated)
 
     def _hear(self, asked: Entry, stands: Entry) -> None:
         negotiation_id = asked.negotiation_id
@@ -169,7 +194,7 @@ class AwardGate:
             outcome = _award_in(held.steps[0].effects)
             if outcome is not None:
                 held.asked = self._entry(negotiation_id, outcome)
-                self._ask(held.shard, held.asked)
+                self._ask(held.shard, held.asked, held.is_repeated)
                 return
             self._carry_out(held.shard, negotiation_id, held.steps.popleft())
         del self._held[negotiation_id]

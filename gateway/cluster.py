@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import structlog
@@ -29,28 +28,18 @@ from federation.membership import MemberInfo
 from federation.peer_states import LinkState
 from federation.peering import OwnGateway, PeerAddress, Peering, PeeringLimits
 from federation.regional_topics import RegionalTopics
-from gateway.absences import Absences
-from gateway.admission import Admission
 from gateway.awards import AwardGate
 from gateway.clock import Clock
-from gateway.cluster_parts import etcd_client, peer_server, peer_tls, static_discovery
-from gateway.control import ControlService
+from gateway.cluster_parts import Parts, etcd_client, peer_server, peer_tls, static_discovery
 from gateway.destinations import Destinations
-from gateway.durability import Durability
-from gateway.exchange import Exchange
+from gateway.distant_calls import DistantCalls
 from gateway.handover import Handover
 from gateway.inheritance import Inheritance
-from gateway.mailbox import Mailbox
-from gateway.members import Members
-from gateway.metrics import Metrics
-from gateway.negotiations import Negotiations
 from gateway.peers import Peers
 from gateway.presence import Presence
 from gateway.refusals import Fault
-from gateway.router import Router
 from gateway.settings import FederationSettings, Settings
 from gateway.shard_fence import ShardFence
-from gateway.validation import Validation
 
 log = structlog.get_logger("llmx.cluster")
 
@@ -61,23 +50,6 @@ LOAD_SHARE = 0.1
 """A load that has changed by less than this part is not told anew."""
 SCHEMAS_MAX = 10_000
 """Schemas of other gateways that may wait to be checked; of more the oldest are not known here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What of a gateway the cluster has to do with."""
-
-    members: Members
-    router: Router
-    negotiations: Negotiations
-    absences: Absences
-    mailbox: Mailbox
-    admission: Admission
-    exchange: Exchange
-    control: ControlService
-    validation: Validation
-    metrics: Metrics
-    durability: Durability | None
 
 
 class Cluster:
@@ -117,6 +89,16 @@ class Cluster:
         self.inheritance = Inheritance(
             parts.members, self.peers, parts.negotiations, lambda: self.members.keys(), now
         )
+        self.distant_calls = DistantCalls(
+            parts.members,
+            self.peers,
+            parts.negotiations,
+            parts.metrics,
+            limits.reconnect_grace_seconds,
+            now,
+        )
+        self.presence.on_moved = self.distant_calls.moved
+        self.inheritance.on_inherited = self.distant_calls.inherited
         self.inheritance.stays = self._stays
         self.inheritance.heirs = self._heirs
         self.is_leaving = False
@@ -125,7 +107,7 @@ class Cluster:
         self._schemas: deque[SchemaAt] = deque(maxlen=SCHEMAS_MAX)
         self._schema_came = asyncio.Event()
         self.presence.on_schema = self._hear_schema
-        self._client: EtcdClient | None = None
+        self.etcd: EtcdClient | None = None
         self._discovery: Discovery | None = None
         self._peering: Peering | None = None
         self.award_log: AwardLog | None = None
@@ -225,9 +207,9 @@ class Cluster:
             await server.start()
             stack.push_async_callback(server.stop, STOP_SECONDS)
             if federation.etcd is not None:
-                self._client = await stack.enter_async_context(etcd_client(federation, self._now))
+                self.etcd = await stack.enter_async_context(etcd_client(federation, self._now))
                 self._discovery = EtcdDiscovery(
-                    self._client,
+                    self.etcd,
                     federation.cluster,
                     own,
                     federation.lease_seconds,
@@ -236,9 +218,10 @@ class Cluster:
                     heartbeat_seconds=federation.heartbeat_seconds,
                 )
                 self.fence = fence = ShardFence(self._discovery, self._now)
+                self._parts.admission.may_decide = fence.may_decide
                 for shard in self._parts.negotiations.shards:
                     shard.may_decide = fence.may_decide
-                self._write_awards(self._client, federation, fence)
+                self._write_awards(self.etcd, federation, fence)
             else:
                 self._discovery = static_discovery(own, federation)
             self._discovery.on_change = self._members_changed
@@ -327,7 +310,11 @@ class Cluster:
         )
         self.gate.is_blind = lambda: written.has_room and fence.is_blind()
         self.gate.epoch = lambda: self.own.epoch
+        written.is_bound = self.discovery.is_bound
         self.gate.is_told = self._is_told
+        self._parts.admission.on_repeated = self.gate.repeated
+        self.inheritance.is_repeated = self.gate.is_repeated
+        self.inheritance.on_repeated = self.gate.repeated
         negotiations.gate = self.gate.takes
 
     @property
@@ -367,6 +354,7 @@ class Cluster:
         log.info("peer ended", peer=gateway_id, unconfirmed=len(unconfirmed))
         self.inheritance.ended(gateway_id, unconfirmed)
         self.presence.ended(gateway_id)
+        self.distant_calls.ended(gateway_id)
 
     def _hear_schema(self, schema: SchemaAt) -> None:
         self._schemas.append(schema)
@@ -394,6 +382,7 @@ class Cluster:
             await asyncio.sleep(LOOK_SECONDS)
             self.presence.look()
             self.inheritance.look()
+            self.distant_calls.look()
             self.peers.retry()
             self._announce()
             if self.gate is not None:

@@ -1,8 +1,12 @@
-"""What the settings of federation make: the port for other gateways, TLS, etcd, a list."""
+"""What a cluster is wired from: the parts of its gateway, and what the settings of federation make.
+
+They make the port for other gateways, TLS, the client of etcd, and the members of a list.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -11,18 +15,47 @@ import msgspec
 from federation.discovery import StaticDiscovery
 from federation.etcd import EtcdClient, EtcdTls
 from federation.membership import MemberInfo
-from federation.peering import Peering, PeerTls
+from federation.peer_tls_files import PeerTlsFiles
+from federation.peering import Peering
+from gateway.absences import Absences
+from gateway.admission import Admission
 from gateway.clock import Clock
+from gateway.control import ControlService
+from gateway.durability import Durability
+from gateway.exchange import Exchange
+from gateway.mailbox import Mailbox
+from gateway.members import Members
+from gateway.metrics import Metrics
+from gateway.negotiations import Negotiations
+from gateway.router import Router
 from gateway.settings import FederationSettings, SettingsError
 from gateway.settings_federation import PEER
+from gateway.validation import Validation
 from llmx.v1 import peering_service_pb2
 
 PEERING = peering_service_pb2.DESCRIPTOR.services_by_name["PeeringService"].full_name
 PEER_FRAME_BYTES_MAX = 128 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a gateway the cluster has to do with."""
+
+    members: Members
+    router: Router
+    negotiations: Negotiations
+    absences: Absences
+    mailbox: Mailbox
+    admission: Admission
+    exchange: Exchange
+    control: ControlService
+    validation: Validation
+    metrics: Metrics
+    durability: Durability | None
+
+
 def peer_server(
-    peering: Peering, federation: FederationSettings, tls: PeerTls | None
+    peering: Peering, federation: FederationSettings, tls: PeerTlsFiles | None
 ) -> tuple[grpc.aio.Server, str]:
     """Return a server for other gateways, and where they find it."""
     server = grpc.aio.server(
@@ -50,10 +83,10 @@ def peer_server(
 
 
 def _listening(
-    server: grpc.aio.Server, listen: str, advertise: str | None, tls: PeerTls | None
+    server: grpc.aio.Server, listen: str, advertise: str | None, tls: PeerTlsFiles | None
 ) -> str:
     """Have the server listen; returns where others find it."""
-    host, colon, _ = listen.rpartition(":")
+    host = listen.rpartition(":")[0]
     try:
         if tls is None:
             port = server.add_insecure_port(listen)
@@ -63,19 +96,20 @@ def _listening(
         raise SettingsError(
             f"federation.listen={listen}: {error}; for example 127.0.0.1:0"
         ) from error
-    if not colon or host in ("0.0.0.0", "[::]", ""):
-        host = "127.0.0.1"
     return advertise or f"{host}:{port}"
 
 
-def peer_tls(federation: FederationSettings) -> PeerTls | None:
+def peer_tls(federation: FederationSettings) -> PeerTlsFiles | None:
+    """Return the files of mutual TLS. Raises SettingsError for such as cannot be used."""
     if federation.ca is None or federation.certificate is None or federation.key is None:
         return None
-    return PeerTls(
-        federation.ca.read_bytes(),
-        federation.certificate.read_bytes(),
-        federation.key.read_bytes(),
-    )
+    try:
+        return PeerTlsFiles(federation.ca, federation.certificate, federation.key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"federation.certificate={federation.certificate}: {error}; it must be a PEM file, "
+            "with its key in federation.key and who signed it in federation.ca"
+        ) from error
 
 
 def etcd_client(federation: FederationSettings, now: Clock) -> EtcdClient:

@@ -22,7 +22,7 @@ from gateway.remote_members import RemoteMember
 from llmx.v1 import cluster_pb2 as messages
 from llmx.v1 import negotiation_pb2
 from policy.events import Event
-from policy.states import Phase, State
+from policy.states import Negotiation, Phase, View
 from policy.table import Record
 
 PARTIES_MAX = 10_000
@@ -31,6 +31,7 @@ EVENTS_MAX = 1_000
 STATE_OF = {
     Phase.OPEN: negotiation_pb2.NEGOTIATION_STATE_OPEN,
     Phase.CLOSED: negotiation_pb2.NEGOTIATION_STATE_CLOSED,
+    Phase.SETTLING: negotiation_pb2.NEGOTIATION_STATE_DECIDED,
     Phase.CONFIRMING: negotiation_pb2.NEGOTIATION_STATE_CONFIRMING,
     Phase.COMMITTED: negotiation_pb2.NEGOTIATION_STATE_COMMITTED,
     Phase.DONE: negotiation_pb2.NEGOTIATION_STATE_DONE,
@@ -38,6 +39,11 @@ STATE_OF = {
     Phase.CANCELLED: negotiation_pb2.NEGOTIATION_STATE_CANCELLED,
     Phase.NO_AWARD: negotiation_pb2.NEGOTIATION_STATE_NO_AWARD,
 }
+PARTY_STATE_OF = {
+    name.removeprefix("PARTY_STATE_").lower(): messages.PartyState.Value(name)
+    for name in messages.PartyState.keys()  # noqa: SIM118 - not a dict: it cannot be iterated
+}
+"""What a protocol says of a party in a word; other words are shown as they are."""
 REACH_OF = {
     "open": messages.REACH_LINKED,
     "relayed": messages.REACH_RELAYED,
@@ -177,17 +183,14 @@ class ClusterView:
         for negotiation_id in nsmallest(limit, wanted):
             state = self._state(negotiation_id, known)
             assert state is not None, "it was listed just now"
-            yield self._summary(state)
+            yield self._summary(state, state.view())
 
-    def _state(self, negotiation_id: str, tenant: Tenant) -> State | None:
+    def _state(self, negotiation_id: str, tenant: Tenant) -> Negotiation | None:
         shard = self._negotiations.shard_of(negotiation_id, tenant)
         return None if shard is None else shard.table.state(negotiation_id)
 
-    def _summary(self, state: State) -> messages.NegotiationSummary:
+    def _summary(self, state: Negotiation, view: View) -> messages.NegotiationSummary:
         call = state.terms.call
-        offers = len(state.offers)
-        if state.course is not None and state.course.outcome is not None:
-            offers = int(str(state.course.outcome["offers"]))
         told = messages.NegotiationSummary(
             negotiation_id=call.negotiation_id,
             gateway_id=self._gateway_id,
@@ -195,8 +198,10 @@ class ClusterView:
             state=STATE_OF[state.phase],
             policy=call.acceptance.label,
             eligible=state.terms.size,
-            answered=sum(answer != "" for answer in state.answers.values()),
-            offers=offers,
+            answered=view.answered,
+            offers=view.offers,
+            protocol=call.protocol,
+            round=view.round,
             durable=self._durability is not None and self._durability.concerns(call.negotiation_id),
         )
         told.opened_at.CopyFrom(_moment(call.opened_at))
@@ -211,34 +216,25 @@ class ClusterView:
             return None
         shard = self._negotiations.shard_of(negotiation_id, known)
         record = None if shard is None else shard.table.record(negotiation_id)
-        told = messages.NegotiationDetail(
-            summary=self._summary(state),
-            parties=islice(self._parties(state, known), PARTIES_MAX),
+        view = state.view()
+        return messages.NegotiationDetail(
+            summary=self._summary(state, view),
+            parties=islice(self._parties(view, known), PARTIES_MAX),
             events=() if record is None else _events(record),
+            closed_by=view.closed_by,
+            reason=view.reason,
         )
-        if state.course is not None:
-            told.closed_by = state.course.closed_by
-            if state.course.outcome is not None:
-                told.reason = str(state.course.outcome["reason"])
-        return told
 
-    def _parties(self, state: State, tenant: Tenant) -> Iterator[messages.NegotiationParty]:
-        is_open = state.phase is Phase.OPEN
-        values = {offer.sender: offer.value for offer in state.offers}
-        course = state.course
-        if course is not None:
-            values |= {ranked[0].sender: ranked[0].value for ranked in course.ranking}
-            values |= {award.agent: award.value for award in course.awards}
-        for agent_id in sorted(state.terms.call.eligible):
+    def _parties(self, view: View, tenant: Tenant) -> Iterator[messages.NegotiationParty]:
+        for agent_id, word in sorted(view.parties.items()):
             known = tenant.everyone.get(agent_id)
-            party = messages.NegotiationParty(
+            yield messages.NegotiationParty(
                 agent_id=agent_id,
-                state=_standing(state, agent_id),
+                state=PARTY_STATE_OF.get(word),  # type: ignore[arg-type]  # the stubs know the enum only
+                word=word,
                 gateway_id="" if known is None else self._home(known),
+                value=view.values.get(agent_id),
             )
-            if not is_open and agent_id in values:
-                party.value = values[agent_id]
-            yield party
 
     def drain(self, rate: float, deadline: float) -> None:
         """Begin to empty this gateway."""
@@ -273,34 +269,12 @@ def _member(info: MemberInfo, reach: int) -> messages.ClusterMember:
         version=info.version,
         protocol_version=info.protocol,
         reach=reach,  # type: ignore[arg-type]  # the stubs know the enum only
+        leaving=info.leaving,
         load=info.load,
     )
-    told.started_at.CopyFrom(_moment(info.started_at))
+    if info.started_at:  # unknown of one that stands in the settings
+        told.started_at.CopyFrom(_moment(info.started_at))
     return told
-
-
-def _standing(state: State, agent_id: str) -> messages.PartyState:
-    course, aside = state.course, state.aside
-    if course is not None:
-        if any(award.agent == agent_id for award in course.pending):
-            return messages.PARTY_STATE_CONFIRMING
-        if course.outcome is not None and any(one.agent == agent_id for one in course.awards):
-            return messages.PARTY_STATE_WON
-    if agent_id in aside.withdrawn:
-        return messages.PARTY_STATE_WITHDRAWN
-    if agent_id in aside.late:
-        return messages.PARTY_STATE_LATE
-    if agent_id in aside.declined:
-        return messages.PARTY_STATE_DECLINED
-    answer = state.answers.get(agent_id)
-    if answer == "":
-        return messages.PARTY_STATE_GONE
-    if answer is not None:
-        decided = course is not None and course.outcome is not None
-        return messages.PARTY_STATE_LOST if decided else messages.PARTY_STATE_OFFERED
-    if agent_id in aside.thinking:
-        return messages.PARTY_STATE_THINKING
-    return messages.PARTY_STATE_CALLED
 
 
 def _events(record: Record) -> Iterable[messages.NegotiationEvent]:

@@ -175,6 +175,7 @@ class Exchange:
         )
         member.stream = session
         self._members.arrive(member)
+        self._members.changed(member)  # not before, for until now it may have been away
         self._absences.back(member)
         self.sessions.add(session)
         reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
@@ -306,7 +307,6 @@ class Exchange:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, f"{fault.code}: {fault.reason}; {fault.remedy}"
             )
-        self._members.changed(member)
         return member
 
     def _welcome(self, member: Member, identity: Identity, resumed: bool) -> bytes:

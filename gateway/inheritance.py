@@ -16,11 +16,12 @@ import msgspec
 import structlog
 
 from federation.placement import gateway_of, heir_of
+from gateway.answers import UNKNOWN_NEGOTIATION
 from gateway.causes import Cause
 from gateway.clock import Clock
 from gateway.journal import Opening, Story, decoded, encoded
 from gateway.members import TAG_LENGTH, Members, Recipient
-from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
+from gateway.negotiations import Negotiations
 from gateway.outbox import Parcel
 from gateway.peers import Peers
 from gateway.refusals import Fault
@@ -74,6 +75,12 @@ class Inheritance:
         self._acts: dict[str, list[bytes]] = {}
         self.stays: Callable[[str], bool] = lambda negotiation_id: False
         """Tells which negotiations are not handed over: durable ones, and while an award waits."""
+        self.is_repeated: Callable[[str], bool] = lambda negotiation_id: False
+        """Tells of which negotiations the call may have an award that was told elsewhere."""
+        self.on_repeated: Callable[[str], None] = lambda negotiation_id: None
+        """Hears that of a negotiation that is decided here from now on."""
+        self.on_inherited: Callable[[str], None] = lambda negotiation_id: None
+        """Hears of negotiations that are decided here from now on."""
         peers.heard["negotiation"] = self._hear
         peers.on_foreign_act = self._pass_on
         negotiations.moved = self._moved
@@ -143,7 +150,11 @@ class Inheritance:
         if story is None:
             return False
         written = _Written(story.opening, tuple(encoded(at, event) for at, event in story.events))
-        told = NegotiationHandover(negotiation_id=negotiation_id, record=_encode(written))
+        told = NegotiationHandover(
+            negotiation_id=negotiation_id,
+            record=_encode(written),
+            sent_before=self.is_repeated(negotiation_id),
+        )
         if not self._peers.send(heir, PeerMessage(negotiation=told).SerializeToString()):
             initiator = tenant.everyone.get(story.opening.call.initiator)
             if initiator is not None:
@@ -181,10 +192,13 @@ class Inheritance:
             log.warning("a negotiation cannot go on here", negotiation_id=call.negotiation_id)
             return
         self._known.pop(call.negotiation_id, None)
+        if told.sent_before:
+            self.on_repeated(call.negotiation_id)
         notice = NegotiationHandover(negotiation_id=call.negotiation_id)
         raw = PeerMessage(negotiation=notice).SerializeToString()
         for other in self._living():
             self._peers.send(other, raw)
+        self.on_inherited(call.negotiation_id)
         log.debug("negotiation inherited", negotiation_id=call.negotiation_id, owner=gateway_id)
 
     def _know(self, negotiation_id: str, owner: str) -> None:

@@ -21,13 +21,14 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
+from gateway.answers import UNKNOWN_NEGOTIATION
 from gateway.causes import Cause
 from gateway.clock import Clock
-from gateway.codec import EVENT_OF
+from gateway.codec import event_of
 from gateway.durability import Durability
 from gateway.members import Members, Recipient, Tenant
 from gateway.metrics import Metrics
-from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
+from gateway.negotiations import Negotiations
 from gateway.outbox import NEVER, Outbox, Parcel, Pushed
 from gateway.refusals import Fault, refusal_of
 from gateway.remote_members import RemoteMember
@@ -315,7 +316,7 @@ class Peers:
             owed = asyncio.Event()
         body: Mapping[str, Any] = orjson.loads(envelope.payload)
         cause = Cause(member, parcel, body, tuple(told.sensitive), (), owed)
-        event = EVENT_OF[envelope.act](member.agent_id, parcel.msg_id, body, now)
+        event = event_of(envelope, member.agent_id, body, now)
         has_room = shard.post(now, negotiation_id, event, cause)
         if owed is not None:
             return _wait(owed)

@@ -14,6 +14,7 @@ raises its rank.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
@@ -73,6 +74,8 @@ class Presence:
         self._is_draining = False
         self._lost: dict[str, RemoteMember] = {}  # longest lost first
         self._checks = 0
+        self.on_moved: Callable[[RemoteMember], None] = lambda member: None
+        """Hears of agents that have another home now than they had, or than this gateway."""
         self.on_schema: Callable[[SchemaAt], None] = lambda schema: None
         """Hears of schemas that were registered elsewhere."""
         handover.on_gone = self._lose
@@ -112,7 +115,7 @@ class Presence:
         elsewhere = self._directory.entry(tenant.name, agent_id)
         if elsewhere is not None and tenant.everyone.get(agent_id) in (None, member):
             tenant.everyone.pop(agent_id, None)
-            self._put(elsewhere)  # a home that ranked behind this one, and still has it
+            self._put_all((elsewhere,))  # a home that ranked behind this one, and still has it
 
     def announce_group(self, tenant: Tenant, group: MemberGroup) -> None:
         """Tell the others of a group that was put here."""
@@ -189,8 +192,7 @@ class Presence:
         self._apply(applied)
 
     def _apply(self, applied: Applied) -> None:
-        for entry in (*applied.appeared, *applied.changed):
-            self._put(entry)
+        self._put_all((*applied.appeared, *applied.changed))
         for entry in applied.vanished:
             self._vanish(entry)
         for group in applied.groups:
@@ -204,22 +206,29 @@ class Presence:
         for schema in applied.schemas:
             self.on_schema(schema)
 
-    def _put(self, entry: AgentAt) -> None:
+    def _put_all(self, entries: Iterable[AgentAt]) -> None:
+        left = [member for entry in entries if (member := self._put(entry)) is not None]
+        if left:
+            self._negotiations.leave(left)
+
+    def _put(self, entry: AgentAt) -> RemoteMember | None:
+        """Know an agent of another home as its entry says; return it if it has gone away."""
         tenant = self._members.tenant(entry.tenant)
         known = tenant.everyone.get(entry.agent_id)
         if isinstance(known, Member):
             if entry.generation < known.generation or (
                 entry.generation == known.generation and entry.home < self._gateway_id
             ):
-                return  # ours counts, and they hear of it
+                return None  # ours counts, and they hear of it
             known = self._handover.let_go(known, entry.home, entry.generation)
+            self._soon(partial(self.on_moved, known))
         elif known is None:
             known = RemoteMember(tenant, entry.agent_id, entry.home, self._peers)
             tenant.everyone[entry.agent_id] = known
         assert isinstance(known, RemoteMember), "whoever is not ours is remote"
-        self._register(known, entry)
+        return known if self._register(known, entry) else None
 
-    def _register(self, member: RemoteMember, entry: AgentAt) -> None:
+    def _register(self, member: RemoteMember, entry: AgentAt) -> bool:
         was_away, consented = member.is_away, member.consents
         has_moved = member.home != entry.home or member.lost_at is not None
         member.home, member.lost_at = entry.home, None
@@ -231,13 +240,15 @@ class Presence:
             map(_granted, entry.consents),
             is_away=entry.is_away,
         )
-        if member.is_away and not was_away:
-            self._negotiations.leave([member])
-        elif consented != member.consents:
+        has_left = member.is_away and not was_away
+        if not has_left and consented != member.consents:
             self._negotiations.revoked(member)
         if has_moved and not member.owes_nothing:
             member.outbox.resume()
             member.wake()
+        if has_moved:
+            self.on_moved(member)
+        return has_left
 
     def _vanish(self, entry: AgentAt) -> None:
         tenant = self._members.tenants.get(entry.tenant)

@@ -10,13 +10,16 @@ from gateway.settings_federation import PEER, FederationSettings
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     AuthSettings,
+    EngineSettings,
     LimitSettings,
     MailboxSettings,
     ServerSettings,
 )
+from gateway.settings_market import MarketSettings
 from gateway.settings_words import as_text
 
 PORT_MAX: Final = 65_535
+EVERYWHERE: Final = ("", "0.0.0.0", "::")
 
 
 class Given(Protocol):
@@ -35,12 +38,20 @@ class Given(Protocol):
         """What is too much."""
 
     @property
+    def engine(self) -> EngineSettings:
+        """How negotiations are decided."""
+
+    @property
     def mailbox(self) -> MailboxSettings:
         """What waits."""
 
     @property
     def federation(self) -> FederationSettings:
         """Whom it is with."""
+
+    @property
+    def market(self) -> MarketSettings:
+        """What awards hold."""
 
 
 def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
@@ -51,6 +62,9 @@ def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
     if auth.jwks_file is not None and auth.jwks_url is not None:
         yield "auth", "jwks_url", "there is a jwks_file too; give one of them"
     yield from _of_federation(server, settings.federation)
+    yield from _of_market(settings.market, settings.mailbox, settings.federation)
+    if settings.engine.policies is not None and settings.federation.etcd is not None:
+        yield "engine", "policies", "federation.etcd keeps the profiles; leave out one of the two"
     if limits.payload_bytes_max > limits.frame_bytes_max:
         yield (
             "limits",
@@ -126,6 +140,16 @@ def _of_federation(
         yield "server", "gateway_id", "needs a name of its own in a cluster, for example eu-1"
     if federation.is_on and federation.listen is None and federation.unix is None:
         yield "federation", "listen", "needs unix, if it is none; for example 127.0.0.1:0"
+    is_told = federation.etcd is not None  # a list names it as others find it
+    if is_told and federation.advertise is None and _is_everywhere(federation.listen):
+        yield (
+            "federation",
+            "listen",
+            (
+                "is every address of this machine, and none that others could dial; name one, or "
+                "set federation.advertise beside it, for example eu-1.example:7601"
+            ),
+        )
     if federation.etcd is not None and federation.peers is not None:
         yield "federation", "peers", "there is etcd too; give one of them"
     yield from _addresses_of_nobody(federation)
@@ -135,6 +159,12 @@ def _of_federation(
         yield "federation", "etcd_certificate", "needs etcd_key beside it; give both, or none"
     if len({one is None for one in (federation.certificate, federation.key, federation.ca)}) > 1:
         yield "federation", "certificate", "needs key and ca beside it; give all three, or none"
+
+
+def _is_everywhere(listen: str | None) -> bool:
+    """Tell whether a port is open on all addresses of the machine."""
+    host = (listen or "127.0.0.1:0").rpartition(":")[0]
+    return host.strip("[]") in EVERYWHERE
 
 
 def _addresses_of_nobody(federation: FederationSettings) -> Iterator[tuple[str, str, str]]:
@@ -161,3 +191,20 @@ def _addresses_of_nobody(federation: FederationSettings) -> Iterator[tuple[str, 
             if reason:
                 yield "federation", name, f"{reason}, for example {instance}"
                 break
+
+
+def _of_market(
+    market: MarketSettings, mailbox: MailboxSettings, federation: FederationSettings
+) -> Iterator[tuple[str, str, str]]:
+    if market.store == "file" and market.file is None:
+        yield "market", "store", "needs market.file; name a file on a local disk"
+    if market.file is not None and market.file == mailbox.file:
+        yield "market", "file", "must be another file than mailbox.file"
+    if market.file is not None and market.store != "file":
+        yield "market", "file", 'needs market.store beside it; set that to "file"'
+    if market.store == "etcd" and federation.etcd is None:
+        yield "market", "store", "needs federation.etcd; or keep the ledger in a file"
+    if market.store in ("file", "memory") and federation.is_on:
+        yield "market", "store", "gateways of a cluster share one ledger; set it to etcd, or none"
+    if market.catalogue is not None and not market.is_on:
+        yield "market", "catalogue", "needs market.store beside it; for example memory"

@@ -54,7 +54,8 @@ class FederationSettings(Group):
     )
     listen: Word | None = Field(
         default="127.0.0.1:0",
-        description="Where gateways connect; port 0 takes a free one, none is for `unix` alone",
+        description="Where gateways connect; port 0 takes a free one, none is for `unix` alone; "
+        "with etcd, every address of a machine (0.0.0.0) needs `advertise`",
     )
     advertise: Word | None = Field(
         default=None, description="Where the others find `listen`, if that is not what they dial"
@@ -69,7 +70,7 @@ class FederationSettings(Group):
     certificate: Path | None = Field(
         default=None,
         description="PEM file for links; its name must be the gateway's id. With key and ca it "
-        "turns mutual TLS on",
+        "turns mutual TLS on. Files that are replaced are read again",
     )
     key: Path | None = Field(default=None, description="PEM file of its key")
     ca: Path | None = Field(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gateway.absences import Absences
 from gateway.auth import Authenticator
 from gateway.clock import Clock
-from gateway.members import Member, Members, Recipient
+from gateway.members import NOBODY_YET, Member, Members, Recipient
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.quota import RepeatBudget
@@ -124,6 +124,10 @@ class Upkeep:
             gone = [member for member in self._left if member.stream is None]
             self._left.clear()
             self._negotiations.leave(gone)
+            for member in gone:
+                has_moved = member.tenant.members.get(member.agent_id) is not member
+                if not has_moved and member.generation != NOBODY_YET:
+                    self._members.changed(member)
 
     def _repeat(
         self, member: Recipient, now: float, chance: Callable[[], float], *, is_late: bool

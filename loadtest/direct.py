@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from llmx.v1 import consent_pb2, envelope_pb2
+from loadtest.conducting import RoundsFailed, conducted
 from loadtest.messages import Pieces, address, as_bytes, rest_of_envelope
-from loadtest.rounds import DIGITS, STALL_SECONDS_MAX, RoundsFailed
-from loadtest.wire_client import Envelopes, StreamLost, WireAgent
+from loadtest.rounds import DIGITS, STALL_SECONDS_MAX
+from loadtest.wire_client import Envelopes, WireAgent
 
 SCHEMA = "https://llm-x.org/schemas/v1/Text.json"
 TEXT = "A message of about four hundred bytes, as agents write them to each other. " * 4
@@ -80,29 +81,14 @@ class Direct:
 
     async def run(self) -> Ran:
         """Play it; raises RoundsFailed when a message is refused or lost."""
-        agents = (self._alice, self._bob)
-        try:
-            consent = consent_pb2.Consent(grantee="*")
-            await self._bob.open([], [], self._token_of(self._bob.agent_id), [consent])
-            await self._alice.open([], [], self._token_of(self._alice.agent_id))
-            await self._ready()
-            async with asyncio.TaskGroup() as tasks:
-                streams = [
-                    tasks.create_task(work)
-                    for agent in agents
-                    for work in (agent.read(), agent.write())
-                ]
-                await self._conduct()
-                for stream in streams:
-                    stream.cancel()
-        except (StreamLost, ExceptionGroup) as error:
-            reason = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            if not isinstance(reason, StreamLost | RoundsFailed):
-                raise
-            raise RoundsFailed(str(reason)) from error
-        finally:
-            await asyncio.gather(*(agent.close() for agent in agents))
+        await conducted((self._alice, self._bob), self._open_streams, self._conduct)
         return self._ran
+
+    async def _open_streams(self) -> None:
+        consent = consent_pb2.Consent(grantee="*")
+        await self._bob.open([], [], self._token_of(self._bob.agent_id), [consent])
+        await self._alice.open([], [], self._token_of(self._alice.agent_id))
+        await self._ready()
 
     async def _conduct(self) -> None:
         """Warm up, measure, wait for what is still on its way."""

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from gateway.commands.trouble import CommandError
     from loadtest import hops_page, reliability, report
-    from loadtest.rounds import RoundsFailed
+    from loadtest.conducting import RoundsFailed
     from loadtest.servers import ServerFailed
 
     plan = plan_of(options)

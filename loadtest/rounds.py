@@ -20,17 +20,14 @@ from dataclasses import dataclass, field
 
 from llmx.v1 import envelope_pb2
 from loadtest import messages
+from loadtest.conducting import RoundsFailed, conducted
 from loadtest.messages import Pieces, address, as_bytes, rest_of_envelope
-from loadtest.wire_client import Envelopes, StreamLost, WireAgent
+from loadtest.wire_client import Envelopes, WireAgent
 
 CONTRACTORS_MAX = 1_000
 IN_FLIGHT_MAX = 4_096
 STALL_SECONDS_MAX = 10.0
 DIGITS = 7
-
-
-class RoundsFailed(Exception):
-    """A case could not be played to its end; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +148,7 @@ class Play:
     async def run(self) -> Played:
         """Play the case; raises RoundsFailed when it stalls, is refused or loses a stream."""
         agents = [self._alice, *self._contractors]
-        try:
-            await self._open_streams()
-            async with asyncio.TaskGroup() as tasks:
-                streams = [
-                    tasks.create_task(work)
-                    for agent in agents
-                    for work in (agent.read(), agent.write())
-                ]
-                await self._conduct()
-                for stream in streams:
-                    stream.cancel()
-        except (StreamLost, ExceptionGroup) as error:
-            reason = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            if not isinstance(reason, StreamLost | RoundsFailed):
-                raise
-            raise RoundsFailed(f"{reason}{self._refusal_text()}") from error
-        finally:
-            await asyncio.gather(*(agent.close() for agent in agents))
+        await conducted(agents, self._open_streams, self._conduct, self._refusal_text)
         if refused := sum(agent.refused for agent in agents):
             raise RoundsFailed(f"{refused} messages were refused{self._refusal_text()}")
         return self._played

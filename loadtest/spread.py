@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from loadtest.clusters import Cluster
+from loadtest.conducting import RoundsFailed
 from loadtest.figures import PERCENTILES, percentile
-from loadtest.rounds import Case, Play, Played, RoundsFailed
+from loadtest.rounds import Case, Play, Played
 
 OPEN_SECONDS_MAX = 60.0
 REMOTE_OF_TEN = 2

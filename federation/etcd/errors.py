@@ -25,9 +25,6 @@ NEVER_SENT = ("failed to connect to all addresses", "etcdserver: no leader")
 class EtcdError(Exception):
     """Something went wrong with etcd."""
 
-    retryable = False
-    """Can the same request succeed later, without anybody doing anything?"""
-
     def __init__(self, code: str, details: str, endpoint: str = "") -> None:
         """Keep grpc's code, what was said with it, and by whom."""
         self.code = code
@@ -39,13 +36,9 @@ class EtcdError(Exception):
 class EtcdUnavailable(EtcdError):
     """Nobody answered, and nothing was written."""
 
-    retryable = True
-
 
 class EtcdUncertain(EtcdError):
     """Nobody answered in time: it may have been written, or may be in a moment."""
-
-    retryable = True
 
 
 class EtcdDenied(EtcdError):
@@ -65,8 +58,6 @@ class EtcdFull(EtcdError):
 
     Somebody has to delete, compact, defragment and disarm the alarm.
     """
-
-    retryable = True
 
 
 class EtcdRefused(EtcdError):

@@ -17,7 +17,7 @@ two that take each other's place would never end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from federation.etcd.client import EtcdClient
@@ -28,6 +28,11 @@ NEVER = float("-inf")
 KEEPALIVES_PER_LEASE = 3
 TRIES_PER_LEASE = 10
 """How often a failed attempt is repeated in the time that a lease lasts."""
+
+
+async def _is_gone(value: bytes) -> bool:
+    """Tell that it is, where a key has one owner ever."""
+    return True
 
 
 class Registration:
@@ -51,6 +56,9 @@ class Registration:
         self._now = now
         self.on_change: Callable[[], None] = lambda: None
         """Called whenever `epoch` has changed."""
+        self.is_gone: Callable[[bytes], Awaitable[bool]] = _is_gone
+        """Asked at the start about what stands under the key: is whoever wrote it gone for sure?
+        If not, the key is waited for until its lease is over."""
         self.epoch = 0
         """The revision at which the key came to be; 0 while it is not registered."""
         self.sure_until = NEVER
@@ -154,7 +162,7 @@ class Registration:
 
     async def _makes_way(self, found: KeyValue) -> bool:
         """Remove what an earlier life of this process has left, if this is the start of another."""
-        if self._was_registered:
+        if self._was_registered or not await self.is_gone(found.value):
             return False
         unchanged = [created(self._key) == found.create_revision]
         await self._client.commit(unchanged, [Delete(self._key)])

@@ -88,6 +88,12 @@ def programme(length: Length) -> Iterator[tuple[str, Play]]:
     yield "restarted", _fault(EtcdRestarted, 0.0)
     yield "away", _fault(EtcdAway, length.away_seconds)
     yield "duel", lambda cluster, plan, name: duel(cluster, "us", plan, name)
+    yield (
+        "duel-asleep",
+        lambda cluster, plan, name: duel(
+            cluster, "us", plan, name, etcd_sleeps=plan.duel_seconds + lease
+        ),
+    )
     yield "rolled", _fault(Rolled, 0.0)
 
 

@@ -208,15 +208,19 @@ async def play(
     return stage.close(result)
 
 
-async def duel(cluster: Cluster, owner: str, plan: Plan, name: str) -> Result:
+async def duel(
+    cluster: Cluster, owner: str, plan: Plan, name: str, *, etcd_sleeps: float = 0.0
+) -> Result:
     """Freeze the owner of open calls until they are open elsewhere too, and let it go on then.
 
-    Noticed is when its agents are served elsewhere, over when every call has an outcome.
+    Noticed is when its agents are served elsewhere, over when every call has an outcome. Etcd
+    may sleep for so many seconds from when the owner is back: then awards are told unwritten.
     """
     await cluster.until(cluster.is_whole, plan.limit)
     plan = replace(plan, load=replace(plan.load, call_share=0.0))  # no other calls than these
     stage = Stage(cluster, plan, name)
-    result = Result("two gateways both own a call")
+    fault = "two gateways both own a call"
+    result = Result(fault if not etcd_sleeps else f"{fault}, and etcd sleeps")
     async with stage.traffic() as tasks:
         initiators = [player for player in stage.players if player.home == owner]
         calls = [
@@ -235,6 +239,11 @@ async def duel(cluster: Cluster, owner: str, plan: Plan, name: str) -> Result:
                 result.owned_twice = await cluster.open_calls(callers)
                 await passed(POLL_SECONDS)
         cluster.thaw(owner)
+        if etcd_sleeps:
+            await cluster.until(cluster.is_whole, plan.limit)
+            cluster.etcd.freeze()
+            await passed(etcd_sleeps)
+            cluster.etcd.thaw()
         await asyncio.wait(calls)
         result.over_after = stage.now() - began
         await cluster.until(cluster.is_whole, plan.limit)

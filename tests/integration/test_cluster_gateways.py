@@ -65,5 +65,15 @@ async def test_a_call_that_two_gateways_own_is_awarded_once(cluster: Cluster) ->
     assert result.owned_twice > 0
 
 
+async def test_a_call_that_two_gateways_own_is_awarded_once_though_etcd_sleeps_meanwhile(
+    cluster: Cluster,
+) -> None:
+    """One tells its award unwritten; the other one knows that its call was sent before."""
+    result = await duel(cluster, "us", PLAN, "asleep", etcd_sleeps=PLAN.duel_seconds)
+    all_kept(result)
+    assert result.owned_twice > 0
+    assert result.errors == (), "a gateway that told a second award says so"
+
+
 async def test_nothing_is_lost_while_every_gateway_restarts_in_turn(cluster: Cluster) -> None:
     all_kept(await play(cluster, Rolled(cluster), PLAN, "rolled"))

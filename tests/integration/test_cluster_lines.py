@@ -62,9 +62,13 @@ async def test_a_slow_link_that_loses_packets_loses_no_message(cluster: Cluster)
 async def test_a_gateway_that_cannot_reach_etcd_loses_nothing_of_its_agents(
     cluster: Cluster,
 ) -> None:
-    """The others take it for gone when its lease has ended; it decides nothing from then on."""
+    """The others take it for gone when its lease has ended; it decides nothing from then on.
+
+    Calls that come to it meanwhile are refused, and their agents send them again until it may.
+    """
     result = await play(cluster, EtcdUnreached(cluster, "eu"), LONG, "unreached")
     all_kept(result)
+    assert not result.verdict.counts["calls: no_award"], result.verdict.counts
 
 
 async def test_nobody_notices_that_etcd_restarts(cluster: Cluster) -> None:

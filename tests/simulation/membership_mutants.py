@@ -11,9 +11,9 @@ from typing import Any
 from federation.etcd.transactions import Compare, Transaction
 from federation.fencing import NEVER, Fence, Saying, Word
 from federation.membership import Membership
-from federation.standing import Standing
-from federation.succession import Life, Succession, Wait
+from tests.simulation.claimant import Claimant
 from tests.simulation.membership_side import Said, Side
+from tests.simulation.succession import Life, Succession, Wait
 
 _may_decide = Fence.may_decide
 _claim = Succession.claim
@@ -110,7 +110,7 @@ def promises_nothing(word: Word, now: float, sees_discovery: bool) -> bool:
     return sees_discovery
 
 
-def counts_at_once(standing: Standing, now: float) -> float:
+def counts_at_once(standing: Claimant, now: float) -> float:
     return now
 
 
@@ -156,7 +156,7 @@ def buries_whoever_it_did_not_know(
     ]
 
 
-def buries_with_promises(standing: Standing, now: float) -> list[Transaction]:
+def buries_with_promises(standing: Claimant, now: float) -> list[Transaction]:
     return standing.succession.burials(now, standing.epoch, NEVER)
 
 
@@ -198,13 +198,13 @@ MUTANTS: dict[str, tuple[type, str, Callable[..., Any]]] = {
         (Fence, "may_decide", forgets_who_left_while_blind, None),
         (Fence, "may_decide", is_blind_for_ever, None),
         (Word, "say", promises_nothing, None),
-        (Standing, "counts_from", counts_at_once, None),
+        (Claimant, "counts_from", counts_at_once, None),
         (Succession, "claim", knows_no_strangers, None),
         (Succession, "claim", claims_without(1), "claims_whoever_came"),
         (Succession, "claim", claims_without(-1), "claims_what_others_have"),
         (Succession, "burials", buries_at_once, None),
         (Succession, "burials", buries_whoever_it_did_not_know, None),
-        (Standing, "burials", buries_with_promises, None),
+        (Claimant, "burials", buries_with_promises, None),
         (Succession, "renew", claims_to_know_everybody, None),
         (Succession, "renew", says_nothing_anew, None),
         (Membership, "remove", hears_nobody_leave, None),

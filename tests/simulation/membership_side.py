@@ -1,6 +1,6 @@
-"""One gateway process of a simulated cluster: a real Standing, and a shell in virtual time.
+"""One gateway process of a simulated cluster: a real Claimant, and a shell in virtual time.
 
-The shell does what `discovery`, `claims` and etcd's `Registration` do, event by event: it keeps
+The shell does what `discovery`, `claimant` and etcd's `Registration` do, event by event: it keeps
 two keys alive, hears the changes, beats, asks, claims. Its clock has an offset and a pace of its
 own. While it is frozen, everything that comes waits.
 """
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from federation.claims import judged
 from federation.etcd.history import Change
 from federation.etcd.transactions import Committed, KeyValue, Transaction
 from federation.membership import MemberInfo, written
 from federation.placement import gateway_of, heir_of
-from federation.standing import Standing
-from federation.succession import Wait
-from federation.succession import written as written_life
+from tests.simulation.claimant import Claimant, judged
 from tests.simulation.membership_key import Key
+from tests.simulation.succession import Wait
+from tests.simulation.succession import written as written_life
 from tests.support.etcd_store import EtcdStore
 
 CLUSTER = "llmx"
@@ -90,7 +89,7 @@ class Side:
         self.number = number
         self.is_dead = False
         self.is_frozen = False
-        self.standing = standing = Standing(
+        self.standing = standing = Claimant(
             CLUSTER, gateway_id, number, LEASE_SECONDS, HEARTBEAT_SECONDS, LIFE_SECONDS
         )
         own = MemberInfo(gateway_id, "eu", "127.0.0.1:1", "", started_at=float(number))
@@ -207,7 +206,7 @@ class Side:
         if standing.is_sure(self.now()) and standing.renews_life():
             self._life.look()
 
-    def _told(self) -> Standing:
+    def _told(self) -> Claimant:
         standing = self.standing
         standing.epoch, standing.sure_until = (
             self._registration.epoch,

@@ -109,7 +109,7 @@ class Initiator(Agent):
     def call(self, policy: str) -> None:
         msg_id = f"m{len(self.issues)}"
         self.issues[msg_id] = Issue(policy, self.roads.now())
-        self._ask(msg_id)
+        self._ask(msg_id, sent_before=False)
 
     def look(self) -> None:
         super().look()
@@ -135,12 +135,15 @@ class Initiator(Agent):
 
     def _ask_again(self, msg_id: str) -> None:
         self.roads.called_again(f"{self.address}|{msg_id}")
-        self._ask(msg_id)
+        self._ask(msg_id, sent_before=True)
 
-    def _ask(self, msg_id: str) -> None:
+    def _ask(self, msg_id: str, *, sent_before: bool) -> None:
         issue = self.issues[msg_id]
         issue.asked_at = self.roads.now()
         eligible = tuple(self.roads.contractors)
         self.roads.tell_home(
-            self, lambda side: side.hear_call(self.address, msg_id, eligible, issue.policy)
+            self,
+            lambda side: side.hear_call(
+                self.address, msg_id, eligible, issue.policy, sent_before=sent_before
+            ),
         )

@@ -51,9 +51,16 @@ class TellsWhatWaitsAtOnce(AwardGate):
 
 
 class WritesNothingBlind(AwardGate):
-    def _ask(self, shard: Shard[Any], asked: Entry) -> None:
+    def _ask(self, shard: Shard[Any], asked: Entry, is_repeated: bool) -> None:
         if not self.is_blind():
-            super()._ask(shard, asked)
+            super()._ask(shard, asked, is_repeated)
+
+
+class TellsRepeatsBlind(AwardGate):
+    """Takes a call that is repeated for any other."""
+
+    def repeated(self, negotiation_id: str) -> None:
+        pass
 
 
 class HoldsForEver(AwardGate):
@@ -89,6 +96,11 @@ class BelievesOldPromises(Fence):
 def tells_blind_at_once(self: Side) -> bool:
     """Take a question that has not been answered yet for an etcd that is away."""
     return self.world.now() - self.answered_at > ownership_side.LOOK_SECONDS
+
+
+def keeps_no_promise(self: Side) -> bool:
+    """Write as soon as etcd is back, whoever relies on the contrary."""
+    return False
 
 
 def keeps_what_it_gave(self: Side) -> None:
@@ -133,6 +145,13 @@ MUTANTS: dict[str, tuple[object, str, object, Weather]] = {
         WritesNothingBlind,
         "nobody is lost",
     ),
+    "tells a repeated call blind": (
+        ownership_side,
+        "AwardGate",
+        TellsRepeatsBlind,
+        "etcd stumbles",
+    ),
+    "breaks its promises": (Side, "is_bound", keeps_no_promise, "etcd stumbles"),
     "drops what follows": (ownership_side, "AwardGate", HoldsForEver, "all"),
     "has no fence": (ownership_side, "Fence", IsNeverShut, "all"),
     "asks nobody what they see": (ownership_side, "Fence", AsksNobody, "all"),

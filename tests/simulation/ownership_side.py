@@ -212,7 +212,13 @@ class Side:
     # What it owns.
 
     def hear_call(
-        self, initiator: str, msg_id: str, eligible: tuple[str, ...], policy: str
+        self,
+        initiator: str,
+        msg_id: str,
+        eligible: tuple[str, ...],
+        policy: str,
+        *,
+        sent_before: bool,
     ) -> None:
         """Open a negotiation, unless the call was heard before."""
         now, key = self.world.now(), f"{initiator}|{msg_id}"
@@ -220,6 +226,8 @@ class Side:
             self._say_again(self.opened[key])
             return
         negotiation_id = self.opened[key] = self.world.mint(self, key)
+        if sent_before:
+            self.gate.repeated(negotiation_id)
         acceptance = PROFILES[policy]
         call = Call(negotiation_id, initiator, msg_id, eligible, acceptance, now + 3.0, now)
         self.shard.post(now, negotiation_id, call, None)
@@ -318,7 +326,12 @@ class Side:
                 assert outcome is not None, "who wins is told when all is over"
                 self.world.tell_award(self, effect.recipient, str(outcome["negotiation_id"]))
 
-    def _propose(self, key: str, entry: Entry, heard: Callable[[Entry], None]) -> None:
+    def is_bound(self) -> bool:
+        return self.word.binds(self.world.now())
+
+    def _propose(
+        self, key: str, entry: Entry, heard: Callable[[Entry], None], is_repeated: bool
+    ) -> None:
         def answered(done: Committed | None) -> None:
             if done is None:
                 self.world.after(RETRY_SECONDS, lambda: self.do(ask))
@@ -327,6 +340,9 @@ class Side:
                 self.work()
 
         def ask() -> None:
+            if is_repeated and self.is_bound():
+                answered(None)
+                return
             asked = proposal(AWARDS + key, entry, 0)
             self.world.ask(self, lambda store: store.commit(asked), answered)
 
@@ -344,14 +360,20 @@ class Side:
                 continue
             record = self.shard.give_up(negotiation_id)
             assert record is not None, "nothing is judged anywhere else here"
-            if self.world.tell_peer(self, heir, lambda other, of=record: other.inherit(of)):
+            again = self.gate.is_repeated(negotiation_id)
+            if self.world.tell_peer(self, heir, self._handing(record, again)):
                 self.known[negotiation_id] = heir
             else:
                 self._take_up(record)
 
-    def inherit(self, record: Record) -> None:
+    def _handing(self, record: Record, sent_before: bool) -> Callable[[Side], None]:
+        return lambda heir: heir.inherit(record, sent_before)
+
+    def inherit(self, record: Record, sent_before: bool) -> None:
         """Go on with a negotiation of another gateway, and tell everybody."""
         self._take_up(record)
+        if sent_before:
+            self.gate.repeated(record.call.negotiation_id)
         negotiation_id = record.call.negotiation_id
         self.known.pop(negotiation_id, None)
         for other in self.membership.members:

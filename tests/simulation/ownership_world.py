@@ -2,7 +2,8 @@
 
 - Of one call nobody is told two awards: not contractors by accepts, not its initiator by outcomes.
   With one exception, which takes two failures: an award was told unwritten because nobody could see
-  etcd, *and* its initiator lost the gateway and called again elsewhere. It is counted.
+  etcd, *and* its gateway was lost before it could write it, so that its initiator called again
+  elsewhere. It is counted.
 - No gateway decides while it is registered no more, if one that it knows could have taken its
   place: one that is dead, or has seen etcd for longer than a promise lasts.
 - When all has healed, every call ends, every gateway knows all others, and every award that was
@@ -37,7 +38,9 @@ from tests.simulation.ownership_side import (
 )
 from tests.simulation.play import silent_logs
 
-Weather = Literal["all", "etcd is well", "nobody is lost", "gateways leave", "etcd is away"]
+Weather = Literal[
+    "all", "etcd is well", "nobody is lost", "gateways leave", "etcd is away", "etcd stumbles"
+]
 
 STORM_SECONDS = 16.0
 HEALED_SECONDS_MAX = 40.0
@@ -118,10 +121,14 @@ class World(Carriage):
         self.note(key, "is awarded to", winner, "in", negotiation_id)
         if len(awards) == 1 or not (self.writes_awards or self.weather == "gateways leave"):
             return
-        is_blind = any(one in self._unwritten for one, _ in awards)
-        if not is_blind or len(self._opened[key]) == 1:
+        tellers = [self._unwritten[one] for one, _ in awards if one in self._unwritten]
+        if not any(map(self._is_kept_from_etcd, tellers)) or len(self._opened[key]) == 1:
             raise Violation(f"{key} has two awards: {sorted(awards)}")
         self.doubles += 1
+
+    def _is_kept_from_etcd(self, side: Side) -> bool:
+        """Tell whether a process cannot write what it has told."""
+        return side.is_dead or side.frozen_at is not None or side.gateway_id in self._etcd_cut
 
     def called_again(self, key: str) -> None:
         self.note(key, "is called again")
@@ -264,6 +271,7 @@ class World(Carriage):
         at.run_until(at.now + 1.0)
         for agent in (*self.initiators.values(), *self.contractors.values()):
             at.after(self.draw(), agent.look)
+        stumbles = self.weather == "etcd stumbles"
         etcd = self.weather in ("all", "nobody is lost")
         lost = self.weather in ("all", "etcd is well", "etcd is away")
         if self.weather == "etcd is away":
@@ -273,11 +281,13 @@ class World(Carriage):
             if self.weather == "gateways leave"
             else lost and choose((0, 0, 1)),
             self._crash: lost and choose((0, 1, 1, 2)),
-            self._freeze: lost and choose((0, 1, 2)),
-            self._lose_line: 5 if self.weather == "etcd is away" else lost and choose((0, 1, 3)),
+            self._freeze: (lost or stumbles) and choose((0, 1, 2)),
+            self._lose_line: 5
+            if stumbles or self.weather == "etcd is away"
+            else lost and choose((0, 1, 3)),
             self._cut_apart: lost and choose((0, 1, 2)),
-            self._cut_from_etcd: etcd and choose((0, 1, 2)),
-            self._etcd_down: etcd and choose((0, 0, 1)),
+            self._cut_from_etcd: (etcd or stumbles) and choose((0, 1, 2)),
+            self._etcd_down: stumbles or (etcd and choose((0, 0, 1))),
         }
         calls = [STORM_SECONDS * self.draw() for _ in range(choose((1, 2, 4)))]
         for moment in calls:

@@ -121,6 +121,7 @@ class Cluster:
             "server__gateway_id": name,
             "auth__development_secret_file": self._secret,
             "mailbox__file": self.folder / name / "store.sqlite",
+            "engine__records": self.records(name),
             "federation__region": name,
             "federation__etcd": self.etcd_lines[name].address,
             "federation__listen": f"127.0.0.1:{port}",
@@ -130,6 +131,10 @@ class Cluster:
         await gateway.__aenter__()
         self.gateways[name] = gateway
         return gateway
+
+    def records(self, name: str) -> Path:
+        """Return the file that a gateway appends what it has decided to."""
+        return self.folder / f"records-{name}.jsonl"
 
     async def end(self) -> None:
         """End everything; raises AssertionError when a gateway did not end well."""

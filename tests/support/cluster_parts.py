@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from federation.regional_topics import RegionalTopics
+from gateway.distant_calls import DistantCalls
 from gateway.handover import Arrival, Handover
 from gateway.headers import Sender
 from gateway.inheritance import Inheritance
@@ -65,6 +66,17 @@ class FederatedParts(Parts):
             lambda: cluster.gateways.keys() - {gateway_id},
             lambda: self.now,
         )
+        self.distant_calls = DistantCalls(
+            self.members,
+            self.peers,
+            self.negotiations,
+            self.metrics,
+            GRACE,
+            lambda: self.now,
+            cluster.soon.append,
+        )
+        self.presence.on_moved = self.distant_calls.moved
+        self.inheritance.on_inherited = self.distant_calls.inherited
         self.admission.elsewhere = self.inheritance.send
 
     def arrive(self, name: str, *topics: str, capabilities: Sequence[str] = ()) -> Member:
@@ -165,6 +177,7 @@ class ClusterParts:
             del self._ways[way]
         for other in self.gateways.values():
             other.presence.ended(gateway_id)
+            other.distant_calls.ended(gateway_id)
         self.run()
 
     def admit(self, gateway_id: str, member: Member, envelope: Envelope) -> None:
@@ -190,6 +203,7 @@ class ClusterParts:
                 over = owing.outbox.expire(gateway.now)
                 gateway.router.undelivered(owing, over, "expired")
             gateway.presence.look()
+            gateway.distant_calls.look()
         self.run()
 
 

@@ -2,7 +2,8 @@
 
 A gateway is started as an operator starts it, by its command line; it takes free ports and
 tells which. It is stopped by its process id. Whatever a test has done to it, it must end with
-the exit code 0, leave no process behind and never have written a traceback.
+the exit code 0, leave no process behind and never have written a traceback. Its standard input is
+a pipe that this process holds open, so it ends too when this process is killed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -31,9 +33,15 @@ STOP_SECONDS_MAX = 15.0
 class Gateway:
     """A gateway that serves, and whoever issues tokens for it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, issuer: Issuer) -> None:
-        """Take a process that was started just now; `announced` waits for it."""
+    def __init__(
+        self, process: subprocess.Popen[bytes], folder: Path, issuer: Issuer, tie: int
+    ) -> None:
+        """Take a process that was started just now; `announced` waits for it.
+
+        The `tie` is the end of a pipe; the process ends when nobody has it open any more.
+        """
         self.process = process
+        weakref.finalize(self, os.close, tie)
         self.folder = folder
         self.issuer = issuer
         self.secret = b""
@@ -155,10 +163,12 @@ def launched(
     *,
     port: int = 0,
     variables: Mapping[str, str] | None = None,
+    program: Sequence[str] = (),
 ) -> Gateway:
     """Start a gateway and return it; `announced` waits for it. What it logs is appended.
 
     The setting limits.burst is called `limits__burst` here; `variables` are set in its environment.
+    A `program` is run in place of `llmx`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "keys.json").write_bytes(issuer.document())
@@ -171,19 +181,28 @@ def launched(
         **{name.replace("__", "."): value for name, value in settings.items()},
     }
     flags = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
-    line = command(
-        *("gateway", "--port", str(port), "--metrics-port", "0", "--announce", "json"), *flags
-    )
-    with (folder / "stderr").open("ab") as stderr:
-        process = subprocess.Popen(
-            line,
-            env={**environment(folder), **(variables or {})},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-        )
-    return Gateway(process, folder, issuer)
+    line = [
+        *(program or command()),
+        *("gateway", "--port", str(port), "--metrics-port", "0", "--announce", "json"),
+        *("--until-eof", *flags),
+    ]
+    end, tie = os.pipe()
+    try:
+        with (folder / "stderr").open("ab") as stderr:
+            process = subprocess.Popen(
+                line,
+                env={**environment(folder), **(variables or {})},
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                stdin=end,
+            )
+    except BaseException:
+        os.close(tie)
+        raise
+    finally:
+        os.close(end)
+    return Gateway(process, folder, issuer, tie)
 
 
 @cache

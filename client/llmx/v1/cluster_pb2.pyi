@@ -49,6 +49,11 @@ class PartyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PARTY_STATE_CONFIRMING: _ClassVar[PartyState]
     PARTY_STATE_WON: _ClassVar[PartyState]
     PARTY_STATE_LOST: _ClassVar[PartyState]
+    PARTY_STATE_TO_MOVE: _ClassVar[PartyState]
+    PARTY_STATE_WAITS: _ClassVar[PartyState]
+    PARTY_STATE_DISMISSED: _ClassVar[PartyState]
+    PARTY_STATE_COMMITTED: _ClassVar[PartyState]
+    PARTY_STATE_REVEALED: _ClassVar[PartyState]
 
 class DrainState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -82,6 +87,11 @@ PARTY_STATE_GONE: PartyState
 PARTY_STATE_CONFIRMING: PartyState
 PARTY_STATE_WON: PartyState
 PARTY_STATE_LOST: PartyState
+PARTY_STATE_TO_MOVE: PartyState
+PARTY_STATE_WAITS: PartyState
+PARTY_STATE_DISMISSED: PartyState
+PARTY_STATE_COMMITTED: PartyState
+PARTY_STATE_REVEALED: PartyState
 DRAIN_STATE_UNSPECIFIED: DrainState
 DRAIN_STATE_MOVING: DrainState
 DRAIN_STATE_DRAINED: DrainState
@@ -103,7 +113,7 @@ class Cluster(_message.Message):
     def __init__(self, name: _Optional[str] = ..., gateway_id: _Optional[str] = ..., discovery: _Optional[_Union[DiscoveryState, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., endpoint: _Optional[str] = ...) -> None: ...
 
 class ClusterMember(_message.Message):
-    __slots__ = ("gateway_id", "region", "agents_address", "peer_address", "epoch", "version", "protocol_version", "started_at", "reach", "load")
+    __slots__ = ("gateway_id", "region", "agents_address", "peer_address", "epoch", "version", "protocol_version", "started_at", "reach", "load", "leaving")
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     AGENTS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +124,7 @@ class ClusterMember(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
     gateway_id: str
     region: str
     agents_address: str
@@ -124,7 +135,8 @@ class ClusterMember(_message.Message):
     started_at: _timestamp_pb2.Timestamp
     reach: Reach
     load: float
-    def __init__(self, gateway_id: _Optional[str] = ..., region: _Optional[str] = ..., agents_address: _Optional[str] = ..., peer_address: _Optional[str] = ..., epoch: _Optional[int] = ..., version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reach: _Optional[_Union[Reach, str]] = ..., load: _Optional[float] = ...) -> None: ...
+    leaving: bool
+    def __init__(self, gateway_id: _Optional[str] = ..., region: _Optional[str] = ..., agents_address: _Optional[str] = ..., peer_address: _Optional[str] = ..., epoch: _Optional[int] = ..., version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reach: _Optional[_Union[Reach, str]] = ..., load: _Optional[float] = ..., leaving: _Optional[bool] = ...) -> None: ...
 
 class ClusterLink(_message.Message):
     __slots__ = ("gateway_id", "peer_id", "peer_region", "condition", "relay", "since", "round_trip", "queued", "unconfirmed", "sent", "received", "resumed")
@@ -165,7 +177,7 @@ class LocatedAgent(_message.Message):
     def __init__(self, agent: _Optional[_Union[_agent_pb2.Agent, _Mapping]] = ..., gateway_id: _Optional[str] = ..., region: _Optional[str] = ...) -> None: ...
 
 class NegotiationSummary(_message.Message):
-    __slots__ = ("negotiation_id", "gateway_id", "initiator", "state", "policy", "eligible", "answered", "offers", "opened_at", "due_at", "durable")
+    __slots__ = ("negotiation_id", "gateway_id", "initiator", "state", "policy", "eligible", "answered", "offers", "opened_at", "due_at", "durable", "protocol", "round")
     NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     INITIATOR_FIELD_NUMBER: _ClassVar[int]
@@ -177,6 +189,8 @@ class NegotiationSummary(_message.Message):
     OPENED_AT_FIELD_NUMBER: _ClassVar[int]
     DUE_AT_FIELD_NUMBER: _ClassVar[int]
     DURABLE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
     negotiation_id: str
     gateway_id: str
     initiator: str
@@ -188,19 +202,23 @@ class NegotiationSummary(_message.Message):
     opened_at: _timestamp_pb2.Timestamp
     due_at: _timestamp_pb2.Timestamp
     durable: bool
-    def __init__(self, negotiation_id: _Optional[str] = ..., gateway_id: _Optional[str] = ..., initiator: _Optional[str] = ..., state: _Optional[_Union[_negotiation_pb2.NegotiationState, str]] = ..., policy: _Optional[str] = ..., eligible: _Optional[int] = ..., answered: _Optional[int] = ..., offers: _Optional[int] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., durable: _Optional[bool] = ...) -> None: ...
+    protocol: str
+    round: int
+    def __init__(self, negotiation_id: _Optional[str] = ..., gateway_id: _Optional[str] = ..., initiator: _Optional[str] = ..., state: _Optional[_Union[_negotiation_pb2.NegotiationState, str]] = ..., policy: _Optional[str] = ..., eligible: _Optional[int] = ..., answered: _Optional[int] = ..., offers: _Optional[int] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., durable: _Optional[bool] = ..., protocol: _Optional[str] = ..., round: _Optional[int] = ...) -> None: ...
 
 class NegotiationParty(_message.Message):
-    __slots__ = ("agent_id", "state", "gateway_id", "value")
+    __slots__ = ("agent_id", "state", "gateway_id", "word", "value")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    WORD_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     state: PartyState
     gateway_id: str
+    word: str
     value: float
-    def __init__(self, agent_id: _Optional[str] = ..., state: _Optional[_Union[PartyState, str]] = ..., gateway_id: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    def __init__(self, agent_id: _Optional[str] = ..., state: _Optional[_Union[PartyState, str]] = ..., gateway_id: _Optional[str] = ..., word: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
 
 class NegotiationEvent(_message.Message):
     __slots__ = ("at", "kind", "agent_id")

@@ -69,7 +69,7 @@ class PeerHeartbeat(_message.Message):
     def __init__(self, sent: _Optional[int] = ..., echo: _Optional[int] = ..., echo_age: _Optional[int] = ..., connected: _Optional[_Iterable[str]] = ..., sees_discovery: _Optional[bool] = ...) -> None: ...
 
 class PeerMessage(_message.Message):
-    __slots__ = ("delivery", "report", "act", "answer", "directory", "summons", "handover", "negotiation")
+    __slots__ = ("delivery", "report", "act", "answer", "directory", "summons", "handover", "negotiation", "call")
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     ACT_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class PeerMessage(_message.Message):
     SUMMONS_FIELD_NUMBER: _ClassVar[int]
     HANDOVER_FIELD_NUMBER: _ClassVar[int]
     NEGOTIATION_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
     delivery: Delivery
     report: DeliveryReport
     act: ForwardedAct
@@ -86,7 +87,8 @@ class PeerMessage(_message.Message):
     summons: AgentSummons
     handover: AgentHandover
     negotiation: NegotiationHandover
-    def __init__(self, delivery: _Optional[_Union[Delivery, _Mapping]] = ..., report: _Optional[_Union[DeliveryReport, _Mapping]] = ..., act: _Optional[_Union[ForwardedAct, _Mapping]] = ..., answer: _Optional[_Union[AgentAnswer, _Mapping]] = ..., directory: _Optional[_Union[DirectoryUpdate, _Mapping]] = ..., summons: _Optional[_Union[AgentSummons, _Mapping]] = ..., handover: _Optional[_Union[AgentHandover, _Mapping]] = ..., negotiation: _Optional[_Union[NegotiationHandover, _Mapping]] = ...) -> None: ...
+    call: OwnedCall
+    def __init__(self, delivery: _Optional[_Union[Delivery, _Mapping]] = ..., report: _Optional[_Union[DeliveryReport, _Mapping]] = ..., act: _Optional[_Union[ForwardedAct, _Mapping]] = ..., answer: _Optional[_Union[AgentAnswer, _Mapping]] = ..., directory: _Optional[_Union[DirectoryUpdate, _Mapping]] = ..., summons: _Optional[_Union[AgentSummons, _Mapping]] = ..., handover: _Optional[_Union[AgentHandover, _Mapping]] = ..., negotiation: _Optional[_Union[NegotiationHandover, _Mapping]] = ..., call: _Optional[_Union[OwnedCall, _Mapping]] = ...) -> None: ...
 
 class Delivery(_message.Message):
     __slots__ = ("tenant", "envelope", "msg_id", "sender", "negotiation_id", "time_to_live", "repeats", "is_call", "recipients")
@@ -267,9 +269,27 @@ class AgentHandover(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., generation: _Optional[int] = ..., resumed: _Optional[bool] = ..., handled_number: _Optional[int] = ..., refusals: _Optional[_Iterable[bytes]] = ..., opened: _Optional[_Iterable[bytes]] = ..., receipts: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class NegotiationHandover(_message.Message):
-    __slots__ = ("negotiation_id", "record")
+    __slots__ = ("negotiation_id", "record", "sent_before")
     NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
+    SENT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     negotiation_id: str
     record: bytes
-    def __init__(self, negotiation_id: _Optional[str] = ..., record: _Optional[bytes] = ...) -> None: ...
+    sent_before: bool
+    def __init__(self, negotiation_id: _Optional[str] = ..., record: _Optional[bytes] = ..., sent_before: _Optional[bool] = ...) -> None: ...
+
+class OwnedCall(_message.Message):
+    __slots__ = ("tenant", "agent_id", "msg_id", "negotiation_id", "durable", "is_over")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_FIELD_NUMBER: _ClassVar[int]
+    IS_OVER_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent_id: str
+    msg_id: str
+    negotiation_id: str
+    durable: bool
+    is_over: bool
+    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., msg_id: _Optional[str] = ..., negotiation_id: _Optional[str] = ..., durable: _Optional[bool] = ..., is_over: _Optional[bool] = ...) -> None: ...

@@ -173,6 +173,40 @@ async def test_a_write_whose_fate_is_unknown_is_tried_again_and_finds_itself(
     assert (log.written, log.found) == (1, 0)
 
 
+async def test_a_repeated_call_has_its_award_written_when_no_promise_is_to_be_kept(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another gateway may have told one unwritten, and is to be the first to write."""
+    monkeypatch.setattr(module, "RETRY_SECONDS_FIRST", 0.001)
+    ours, theirs = log_in(etcd), log_in(etcd)
+    is_bound = True
+    ours.is_bound = lambda: is_bound
+    async with running(ours), running(theirs):
+        stands: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        ours.propose("call", entry("eu.0.1"), stands.set_result, is_repeated=True)
+        assert await proposed(ours, "another", entry("eu.0.2")) == entry("eu.0.2"), "not repeated"
+        assert not stands.done() and ours.has_room
+        told = entry("us.0.1", "us")
+        assert await proposed(theirs, "call", told) == told
+        is_bound = False
+        assert await stands == told
+
+
+async def test_a_promise_that_is_made_while_an_award_is_tried_again_is_kept(
+    etcd: Etcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS_FIRST", 0.001)
+    log = log_in(etcd)
+    bound = iter((False, True, True))
+    log.is_bound = lambda: next(bound, False)
+    etcd.faults = [(EtcdUncertain("DEADLINE_EXCEEDED", "no answer"), False)]
+    async with running(log):
+        stands: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        log.propose("call", entry("eu.0.1"), stands.set_result, is_repeated=True)
+        assert await stands == entry("eu.0.1")
+    assert next(bound, None) is None, "it was asked before each try"
+
+
 async def test_one_fault_is_no_reason_to_tell_a_part_of_a_batch(etcd: Etcd) -> None:
     log = log_in(etcd)
     etcd.faults = [(EtcdUnavailable("UNAVAILABLE", "away"), False)] * 3

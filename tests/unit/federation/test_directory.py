@@ -9,7 +9,7 @@ from federation.commons import Commons
 from federation.directory import Directory, HomeState
 from federation.entries import EMPTY_DIGEST
 from federation.regional_topics import RegionalTopics
-from tests.support.homes import directory, hear, home, homes_of, join, told
+from tests.support.homes import directory, hear, home, home_of, homes_of, join, told
 
 BOB = "agent://bob"
 
@@ -30,15 +30,15 @@ def test_agents_appear_change_and_vanish() -> None:
     one.remove("acme", BOB)
     (applied,) = hear(known, one)
     assert told(applied) == ([], [], [BOB]) and applied.vanished[0].topics == {"play"}
-    assert known.home_of("acme", BOB) is None and len(known) == 0
+    assert home_of(known, "acme", BOB) is None and len(known) == 0
 
 
 def test_tenants_see_nothing_of_each_other() -> None:
     known, one = directory(), home("g1")
     one.put("acme", BOB, generation=1)
     join(known, one)
-    assert known.home_of("acme", BOB) == "g1"
-    assert known.home_of("other", BOB) is None
+    assert home_of(known, "acme", BOB) == "g1"
+    assert home_of(known, "other", BOB) is None
 
 
 def test_what_is_told_again_changes_nothing() -> None:
@@ -69,7 +69,7 @@ def test_of_two_homes_the_same_one_counts_in_whatever_order_they_are_heard() -> 
                 one = home(f"g{index + 1}")
                 one.put("acme", BOB, generation=generations[index])
                 join(known, one)
-            assert known.home_of("acme", BOB) == winner
+            assert home_of(known, "acme", BOB) == winner
             assert len(known) == 1
 
 
@@ -83,7 +83,7 @@ def test_an_agent_that_moved_has_its_new_home_before_the_old_one_takes_its_word_
     assert told(applied) == ([], [BOB], []) and homes_of(applied.changed) == ["g1"]
     old.remove("acme", BOB)
     (applied,) = hear(known, old)
-    assert told(applied) == ([], [], []) and known.home_of("acme", BOB) == "g1"
+    assert told(applied) == ([], [], []) and home_of(known, "acme", BOB) == "g1"
 
 
 def test_an_agent_that_moved_has_its_new_home_though_the_old_one_took_its_word_back_first() -> None:
@@ -105,7 +105,7 @@ def test_a_lower_home_is_heard_in_silence_and_counts_when_the_higher_one_takes_i
     join(known, high)
     low.put("acme", BOB, generation=1, topics=["work"])
     (applied,) = join(known, low)
-    assert told(applied) == ([], [], []) and known.home_of("acme", BOB) == "g2"
+    assert told(applied) == ([], [], []) and home_of(known, "acme", BOB) == "g2"
     low.put("acme", BOB, generation=1, topics=["play"])
     assert told(hear(known, low)[0]) == ([], [], [])
     high.remove("acme", BOB)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmx.v1.peering_pb2 import DirectoryUpdate
-from tests.support.homes import directory, hear, home, join, told
+from tests.support.homes import directory, hear, home, home_of, join, told
 
 BOB = "agent://bob"
 
@@ -35,9 +35,9 @@ def test_what_is_known_stays_until_a_snapshot_ends() -> None:
     one.put("acme", BOB, generation=1)
     join(known, one)
     known.apply("g1", DirectoryUpdate(number=9, begins_snapshot=True))
-    assert known.home_of("acme", BOB) == "g1"
+    assert home_of(known, "acme", BOB) == "g1"
     known.apply("g1", DirectoryUpdate(number=9, ends_snapshot=True))
-    assert known.home_of("acme", BOB) is None
+    assert home_of(known, "acme", BOB) is None
 
 
 def test_a_snapshot_that_begins_anew_forgets_the_one_before() -> None:
@@ -174,7 +174,7 @@ def test_a_digest_that_never_fits_costs_one_snapshot_a_check_and_no_more() -> No
         (change,) = one.drain().near
         assert not wants(change)
         assert wants(one.check("eu"))
-    assert known.home_of("acme", BOB) == "g1"
+    assert home_of(known, "acme", BOB) == "g1"
 
 
 def test_a_change_of_a_home_that_told_no_snapshot_is_heard_and_the_rest_asked_for() -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from federation.discovery import EtcdDiscovery, StaticDiscovery
-from federation.etcd import Delete, EtcdError
-from federation.membership import MemberInfo
+from federation.membership import MemberInfo, written
 from federation.peer_states import UNHEARD, PeerView
 from tests.support.etcd_store import EtcdStore
 from tests.support.fake_etcd import FakeEtcd
 
 LEASE = 5
+KEY = "llmx/gateways/eu"
 BOUND_SECONDS = 5.0
 HEARTBEAT = 0.1
 """Of real time: discovery looks twice in each."""
@@ -38,7 +39,6 @@ class Cluster:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(gateway.discovery.run())
             await gateway.until(lambda: gateway.discovery.own.epoch > 0)
-            await gateway.until(lambda: gateway.life_is_told)
             try:
                 yield gateway
             finally:
@@ -70,17 +70,11 @@ class Gateway:
             lambda: cluster.clock,
             said=lambda gateway_id: self.said.get(gateway_id, UNHEARD),
             heartbeat_seconds=HEARTBEAT,
-            blind_seconds=60,
         )
         self.discovery.on_change = self._changed
 
     def _changed(self) -> None:
         self.changes += 1
-
-    @property
-    def life_is_told(self) -> bool:
-        standing = self.discovery._standing
-        return standing.succession.is_told(standing.epoch) and not standing.renews_life()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds, with all watches looking meanwhile."""
@@ -97,6 +91,15 @@ class Gateway:
 
     async def knows(self, *others: str) -> None:
         await self.until(lambda: set(self.discovery.members) == set(others))
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[str]:
+    """Listen on a port, and return its address."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        yield f"{host}:{port}"
 
 
 def play(scene: Callable[[Cluster], Coroutine[Any, Any, None]]) -> None:
@@ -128,18 +131,6 @@ def test_what_a_gateway_announces_is_seen_by_the_others() -> None:
     play(scene)
 
 
-def test_each_says_in_its_life_whom_it_has_seen() -> None:
-    async def scene(cluster: Cluster) -> None:
-        async with cluster.gateway("eu") as eu, cluster.gateway("us") as us:
-            await eu.knows("us")
-            await eu.until(lambda: eu.life_is_told)
-            life = cluster.store.pairs["llmx/gateways/eu/1000000"].value
-            seen = msgspec.json.decode(life)["seen"]
-            assert seen >= us.discovery.own.epoch
-
-    play(scene)
-
-
 def test_the_members_stay_known_while_etcd_is_away() -> None:
     async def scene(cluster: Cluster) -> None:
         async with cluster.gateway("eu") as eu, cluster.gateway("us"):
@@ -157,7 +148,6 @@ def test_who_is_cut_off_alone_stops_deciding_before_its_lease_can_end() -> None:
     async def scene(cluster: Cluster) -> None:
         async with cluster.gateway("eu") as eu, cluster.gateway("us"):
             await eu.knows("us")
-            await eu.until(lambda: eu.life_is_told)
             assert eu.discovery.may_decide() and eu.discovery.say_sight()
             eu.client.is_away = True
             eu.said["us"] = PeerView(cluster.clock, True, frozenset(), cluster.clock)
@@ -172,7 +162,6 @@ def test_while_all_have_lost_sight_of_etcd_they_go_on() -> None:
     async def scene(cluster: Cluster) -> None:
         async with cluster.gateway("eu") as eu, cluster.gateway("us"):
             await eu.knows("us")
-            await eu.until(lambda: eu.life_is_told)
             eu.client.is_away = True
             for _ in range(100):
                 eu.said["us"] = PeerView(cluster.clock, False, frozenset(), cluster.clock)
@@ -184,48 +173,32 @@ def test_while_all_have_lost_sight_of_etcd_they_go_on() -> None:
     play(scene)
 
 
-def test_of_two_heirs_one_takes_over_what_a_lost_gateway_owned() -> None:
+def test_a_process_with_the_id_of_one_that_lives_waits_and_takes_nothing_away() -> None:
     async def scene(cluster: Cluster) -> None:
-        async with cluster.gateway("eu") as eu, cluster.gateway("us") as us:
-            await eu.knows("us")
-            await us.knows("eu")
-            await us.until(lambda: us.life_is_told and eu.life_is_told)
-            mine, theirs = await eu.discovery.claim("x.0.y"), await us.discovery.claim("x.0.y")
-            assert (mine.outcome, theirs.outcome) == ("ours", "theirs")
-            assert theirs.gateway_id == "eu" and theirs.epoch == eu.discovery.own.epoch
-            await eu.discovery.release("x.0.y")
-            assert (await us.discovery.claim("x.0.y")).outcome == "ours"
+        async with listening() as address, cluster.gateway("eu") as eu:
+            eu.discovery._own = msgspec.structs.replace(eu.own, peer_address=address)
+            eu.discovery.announce(1.0)
+            await eu.until(lambda: address.encode() in cluster.store.pairs[KEY].value)
+            epoch = eu.discovery.own.epoch
+            twin = Gateway(cluster, "eu", started_at=2.0)
+            registration = twin.discovery._registration
+            with capture_logs() as logs:
+                await registration.look()
+                await registration.look()
+            assert [line["log_level"] for line in logs] == ["warning"], "said once"
+            assert "somebody else" in registration.fault and twin.discovery.own.epoch == 0
+            assert eu.discovery.own.epoch == epoch
 
     play(scene)
 
 
-def test_a_decision_that_is_written_is_refused_once_the_registration_is_gone() -> None:
+def test_the_next_life_of_a_gateway_that_died_takes_its_place_at_once() -> None:
     async def scene(cluster: Cluster) -> None:
-        async with cluster.gateway("eu") as eu:
-            fence = eu.discovery.fence()
-            assert (await eu.client.commit(fence, [])).succeeded
-            await eu.client.commit([], [Delete("llmx/gateways/eu")])
-            assert not (await eu.client.commit(fence, [])).succeeded
-
-    play(scene)
-
-
-def test_a_lost_gateway_is_buried_by_one_that_it_knew() -> None:
-    async def scene(cluster: Cluster) -> None:
-        async with cluster.gateway("eu") as eu:
-            life = "llmx/gateways/us/7"
-            lease = cluster.store.grant(60, cluster.clock)
-            said = msgspec.json.encode({"gateway_id": "us", "epoch": 1, "seen": 1_000})
-            await eu.client.put(life, said, lease)
-            await eu.until(lambda: "1 others" not in repr(eu.discovery._standing.succession))
-            waiting = eu.discovery._standing.succession._lives
-            await eu.until(lambda: life in waiting and waiting[life].lost_at is not None)
-            assert life in cluster.store.pairs
-            for _ in range(LEASE + 2):
-                cluster.clock += 1
-                await eu.client.keep_alive(eu.discovery._registration._lease)
-                eu.discovery._registration.sure_until = cluster.clock + LEASE
-            await eu.until(lambda: life not in cluster.store.pairs)
+        lease = cluster.store.grant(60, cluster.clock)
+        first = Gateway(cluster, "eu", started_at=1.0)
+        await first.client.put(KEY, written(first.own), lease)
+        async with cluster.gateway("eu", started_at=2.0) as eu:
+            assert eu.discovery.own.epoch > 1
 
     play(scene)
 
@@ -234,19 +207,8 @@ def test_something_else_under_the_prefix_is_no_member(capsys: pytest.CaptureFixt
     async def scene(cluster: Cluster) -> None:
         async with cluster.gateway("eu") as eu:
             await eu.client.put("llmx/gateways/odd", b"nonsense")
-            await eu.until(lambda: "odd" in eu.discovery._standing.succession.others)
+            await eu.until(lambda: "odd" in eu.discovery._standing.others)
             assert not eu.discovery.members
-
-    play(scene)
-
-
-def test_releasing_while_etcd_is_away_is_said() -> None:
-    async def scene(cluster: Cluster) -> None:
-        async with cluster.gateway("eu") as eu:
-            eu.client.is_away = True
-            with pytest.raises(EtcdError):
-                await eu.discovery.release("x.0.y")
-            eu.client.is_away = False
 
     play(scene)
 

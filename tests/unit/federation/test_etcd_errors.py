@@ -99,7 +99,7 @@ def test_whatever_ends_a_call_without_an_answer_leaves_a_write_uncertain(
     """A stream ends in more ways than by its status; each of these has killed a task silently."""
     assert type(heard(what, "", writes=True)) is EtcdUncertain
     read = heard(what, "", writes=False)
-    assert type(read) is EtcdUnavailable and read.retryable
+    assert type(read) is EtcdUnavailable
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ class Scene:
         self.blind_until = 100.0
         self.said: dict[str, Said] = {}
 
+    def may_until(self, until: float) -> bool:
+        """Ask in each heartbeat from 9 on, as is promised."""
+        return all(self.may(9.0 + beat) for beat in range(int(until - 9.0))) and self.may(until)
+
     def may(self, now: float) -> bool:
         return self.fence.may_decide(now, self.epoch, self.sure_until, self.blind_until, self.said)
 
@@ -51,8 +55,21 @@ def test_without_a_registration_nothing_is_decided() -> None:
 def test_alone_it_goes_on_until_its_life_may_have_ended() -> None:
     """Then somebody who came meanwhile may take over."""
     scene = Scene()
-    assert scene.may(9.0) and scene.may(99.9)
+    assert scene.may_until(99.9)
     assert not scene.may(100.0)
+
+
+def test_who_has_slept_longer_than_its_lease_does_not_decide_though_it_knows_nobody() -> None:
+    """Somebody may have come meanwhile, taken over, and seen etcd all the time."""
+    scene = Scene()
+    assert scene.may(9.0) and scene.may(9.0 + RELIED)
+    assert scene.may(8.9 + 2 * RELIED) and not scene.may(9.1 + 3 * RELIED)
+    assert not scene.may(9.2 + 3 * RELIED), "it stays shut"
+
+
+def test_who_has_slept_and_finds_its_lease_sure_decides() -> None:
+    scene = Scene()
+    assert scene.may(1.0) and scene.may(9.0)
 
 
 def test_it_goes_on_blind_while_every_member_promises() -> None:
@@ -130,8 +147,7 @@ def test_who_leaves_while_the_lease_is_sure_is_forgotten() -> None:
     scene.said = {"us": UNHEARD}
     assert scene.may(9.0)
     scene.said = {}
-    assert scene.may(9.5)
-    assert scene.may(50.0)
+    assert scene.may_until(50.0)
 
 
 def test_who_comes_while_one_is_blind_has_promised_nothing() -> None:
@@ -169,14 +185,33 @@ def test_a_frozen_gateway_that_wakes_up_has_stopped() -> None:
 
 
 def test_a_promise_binds_for_some_heartbeats_and_sight_promises_nothing() -> None:
+    word = awake(until=10)
+    assert not word.binds(10.0)
+    assert not word.say(11.0, sees_discovery=False)
+    assert word.say(12.0, sees_discovery=True)
+    assert word.binds(13.9)
+    assert not word.binds(14.0)
+
+
+def awake(until: int) -> Word:
+    """Return the word of a gateway that has seen etcd since 0."""
     word = Word(HEARTBEAT)
-    assert not word.binds(0.0)
-    assert word.say(1.0, sees_discovery=True)
-    assert not word.binds(1.0)
-    assert not word.say(1.0, sees_discovery=False)
-    assert word.say(2.0, sees_discovery=True)
-    assert word.binds(3.9)
-    assert not word.binds(4.0)
+    for now in range(until + 1):
+        assert word.say(float(now), sees_discovery=True)
+    return word
+
+
+def test_who_has_said_nothing_for_as_long_as_a_promise_lasts_is_bound_by_one() -> None:
+    """It has slept, or has just begun: it does not know what was told unwritten meanwhile."""
+    word = Word(HEARTBEAT)
+    assert word.binds(0.0)
+    word.say(0.0, sees_discovery=True)
+    assert word.binds(2.9)
+    word = awake(until=10)
+    assert not word.binds(13.0)
+    assert word.binds(13.1), "it slept"
+    word.say(20.0, sees_discovery=True)
+    assert word.binds(22.9)
 
 
 def test_a_promise_is_kept_for_longer_than_it_is_relied_on() -> None:

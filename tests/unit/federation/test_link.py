@@ -81,7 +81,7 @@ def test_an_old_or_impossible_confirmation_does_nothing() -> None:
     assert not link.confirm(1)
     assert not link.confirm(0)
     assert not link.confirm(3)
-    assert link.has_unconfirmed
+    assert link.kept
 
 
 def test_what_was_confirmed_while_it_was_due_again_does_not_go_again() -> None:

@@ -41,7 +41,7 @@ def test_what_two_have_for_each_other_goes_through_a_third_in_order() -> None:
     assert meshes.sides["b"].heard == [b"%d" % number for number in range(100)]
     assert meshes.sides["c"].heard == []
     meshes.carry(*ends)
-    assert not meshes.sides["a"].mesh.neighbours["b"].link.has_unconfirmed  # type: ignore[union-attr]
+    assert not meshes.sides["a"].mesh.neighbours["b"].link.kept  # type: ignore[union-attr]
 
 
 def test_a_link_without_a_stream_says_through_whom_it_lives_even_when_nothing_is_sent() -> None:
@@ -178,7 +178,7 @@ def test_a_full_inbox_takes_no_relayed_frames_but_what_they_confirm() -> None:
     b.mesh.send("a", b"x")
     pass_time(meshes, ends, 2.0)
     assert a.heard == [b"x"]
-    assert not b.mesh.neighbours["a"].link.has_unconfirmed  # type: ignore[union-attr]
+    assert not b.mesh.neighbours["a"].link.kept  # type: ignore[union-attr]
     b.holds = False
     pass_time(meshes, ends, 10.0)
     assert b.heard == [b"%d" % number for number in range(40)]

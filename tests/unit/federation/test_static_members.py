@@ -25,13 +25,8 @@ def test_nobody_is_ever_taken_for_gone_so_everybody_may_decide_what_is_its_own()
     assert discovery.say_sight()
 
 
-def test_nothing_is_taken_over() -> None:
-    async def play() -> None:
-        discovery = StaticDiscovery(OWN, [US])
-        assert (await discovery.claim("us-1.0.x")).outcome == "wait"
-        await discovery.release("us-1.0.x")
-
-    asyncio.run(play())
+def test_nothing_was_promised() -> None:
+    assert not StaticDiscovery(OWN, [US]).is_bound()
 
 
 def test_alone_there_is_nobody() -> None:

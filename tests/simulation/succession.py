@@ -1,5 +1,9 @@
 """Who may take over what a lost gateway owned: those whom it knew, and the others when it is over.
 
+Nobody does so in the product, where one key in etcd decides whose award of a call stands. The
+simulation has heirs that do, as soon as they may: if two of them never own one thing at once, the
+fence and the promises of `federation.fencing` hold whatever somebody may take over some day.
+
 A gateway has two keys in etcd. Its registration goes seconds after it was heard last. Its *life*,
 below it, lasts minutes longer: as long as the gateway may go on deciding blind. In its life it
 says up to which revision it has seen who joined. Who was registered by then is known to it, and

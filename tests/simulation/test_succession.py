@@ -13,7 +13,7 @@ from federation.etcd.transactions import (
     Transaction,
     WasPut,
 )
-from federation.succession import Holder, Life, Succession, Wait, read_holder, written
+from tests.simulation.succession import Holder, Life, Succession, Wait, read_holder, written
 from tests.support.etcd_store import EtcdStore
 
 CALL = "gone.0.x"
