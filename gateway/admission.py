@@ -17,18 +17,21 @@ from google.protobuf.message import DecodeError
 from gateway.admission_refusals import (
     ALL_AWAY,
     DUPLICATE,
+    FENCED,
     MISSED,
     NOT_DURABLE,
     ONLY_ITSELF,
     STOPPING,
     UNREADABLE,
 )
-from gateway.calls import CallLimits, call_of
+from gateway.answers import UNKNOWN_NEGOTIATION
+from gateway.calls import CallLimits, call_of, why_not_revise
 from gateway.causes import Cause, redacted
 from gateway.clock import Clock
-from gateway.codec import EVENT_OF
+from gateway.codec import EVENT_OF, event_of
 from gateway.duplicates import Duplicates
 from gateway.durability import NO_STORE, STORE_FAILS, Durability
+from gateway.envelope_head import Head, head_of
 from gateway.headers import (
     AdmissionLimits,
     HeaderCheck,
@@ -36,14 +39,13 @@ from gateway.headers import (
 )
 from gateway.members import Member, Recipient
 from gateway.metrics import Metrics
-from gateway.negotiations import UNKNOWN_NEGOTIATION, Negotiations
+from gateway.negotiations import Negotiations
 from gateway.outbox import Parcel, Pushed
 from gateway.policies import Policies
 from gateway.refusals import Fault, refusal_of
 from gateway.router import Audience, Router
 from gateway.validation import Judgement, Validation
 from llmx.v1.envelope_pb2 import (
-    ACT_CFP,
     ACT_MESSAGE,
     ACT_OFFER,
     QUALITY_OF_SERVICE_AT_MOST_ONCE,
@@ -90,6 +92,10 @@ class Admission:
         self._duplicates = duplicates
         self._once = once
         self.stopping = False
+        self.may_decide: Callable[[], bool] = lambda: True
+        """Tells whether a call that comes now would be decided here."""
+        self.on_repeated: Callable[[str], None] = lambda negotiation_id: None
+        """Hears which negotiations were opened by calls that may have had one before."""
         self.durability: Durability | None = None
         self.elsewhere: Elsewhere | None = None
         """Sends an act to the gateway that owns its negotiation; None where no other one is."""
@@ -102,7 +108,7 @@ class Admission:
         """
         member = sender.member
         try:
-            envelope = Envelope.FromString(raw)
+            envelope = head_of(raw)
         except DecodeError:
             return self._refuse(member, "", UNREADABLE)
         now = self._now()
@@ -118,7 +124,7 @@ class Admission:
         if opened is None and quality == QUALITY_OF_SERVICE_ONCE:
             opened = self._once.find(key)
         if over is not None or not ttl:
-            fault = self._headers.fault(envelope, len(raw), sender, now)
+            fault = self._headers.fault_in(raw, sender, now)
             if fault is None and opened is None:
                 fault = over  # what was admitted before is no message that came too early
             if fault is not None:
@@ -146,7 +152,7 @@ class Admission:
     async def _enter_later(
         self,
         member: Member,
-        envelope: Envelope,
+        envelope: Head,
         act: int,
         parcel: Parcel,
         key: str,
@@ -168,7 +174,7 @@ class Admission:
     def _enter(
         self,
         member: Member,
-        envelope: Envelope,
+        head: Head,
         act: int,
         parcel: Parcel,
         key: str,
@@ -182,21 +188,30 @@ class Admission:
                 self._malformed(member, parcel, negotiation_id)
             return self._refuse(member, parcel.msg_id, judgement.fault, negotiation_id)
         cause = Cause(member, parcel, body, judgement.sensitive)
-        if act == ACT_MESSAGE:
-            return self._enter_message(member, envelope, key, cause, now)
-        if act == ACT_CFP:
-            return self._enter_call(member, envelope, key, cause, now)
+        made_of = EVENT_OF.get(act)
+        if made_of is None:  # a message, or a call
+            envelope = Envelope.FromString(parcel.envelope)
+            if act == ACT_MESSAGE:
+                return self._enter_message(member, envelope, key, cause, now)
+            if not negotiation_id:
+                return self._enter_call(member, envelope, key, cause, now)
+            fault = why_not_revise(body, envelope.recipients, self._call_limits, now)
+            if fault is not None:
+                return self._refuse(member, parcel.msg_id, fault, negotiation_id)
         shard = self._negotiations.shard_of(negotiation_id, member.tenant)
         if shard is None:
-            return self._enter_elsewhere(member, envelope, key, cause, now)
-        if self.durability is not None or envelope.durable:
-            due = self._durable_act(negotiation_id, wanted=envelope.durable)
+            return self._enter_elsewhere(member, head, key, cause, now)
+        if self.durability is not None or head.durable:
+            due = self._durable_act(negotiation_id, wanted=head.durable)
             if isinstance(due, Fault):
                 return self._refuse(member, parcel.msg_id, due, negotiation_id)
             if due is not None:
                 cause = msgspec.structs.replace(cause, owed=due.owe(member))
-        event = EVENT_OF[act](member.agent_id, parcel.msg_id, body, now)
-        self._remember(member, envelope, key, "", now)
+        if made_of is None:
+            event = event_of(envelope, member.agent_id, body, now)
+        else:
+            event = made_of(member.agent_id, parcel.msg_id, body, now)
+        self._remember(member, head, key, "", now)
         self._metrics.admitted += 1
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
@@ -208,7 +223,7 @@ class Admission:
             self.elsewhere(member, parcel, (), True)
 
     def _enter_elsewhere(
-        self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
+        self, member: Member, head: Head, key: str, cause: Cause, now: float
     ) -> Waiting | None:
         """Send an act to the gateway that owns its negotiation."""
         parcel = cause.parcel
@@ -217,7 +232,7 @@ class Admission:
             fault = self.elsewhere(member, parcel, cause.sensitive, False)
         if fault is not None:
             return self._refuse(member, parcel.msg_id, fault, parcel.negotiation_id)
-        self._remember(member, envelope, key, "", now)
+        self._remember(member, head, key, "", now)
         self._metrics.admitted += 1
         return None
 
@@ -289,7 +304,7 @@ class Admission:
         return None
 
     def _remember(
-        self, member: Member, envelope: Envelope, key: str, opened: str, now: float
+        self, member: Member, envelope: Head | Envelope, key: str, opened: str, now: float
     ) -> None:
         """Know an admitted message when it comes again, and tell its sender if it asked."""
         self._duplicates.remember(key, opened, now)
@@ -316,7 +331,9 @@ class Admission:
     def _enter_call(
         self, member: Member, envelope: Envelope, key: str, cause: Cause, now: float
     ) -> Waiting | None:
-        fault = STOPPING if self.stopping else self._negotiations.want_of_room(member)
+        fault = self._negotiations.want_of_room(member)
+        if self.stopping or not self.may_decide():
+            fault = STOPPING if self.stopping else FENCED
         if fault is not None:
             return self._refuse(member, envelope.msg_id, fault)
         audience = self._router.audience(member.tenant, member.agent_id, envelope)
@@ -348,9 +365,12 @@ class Admission:
             policies=self._policies,
             limits=self._call_limits,
             now=now,
+            protocols=self._negotiations.protocols,
         )
         if isinstance(call, Fault):
             return self._refuse(member, envelope.msg_id, call)
+        if envelope.sent_before:
+            self.on_repeated(call.negotiation_id)
         self._remember(member, envelope, key, call.negotiation_id, now)
         self._metrics.admitted += 1
         named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()

@@ -1,4 +1,9 @@
-"""Between messages and the engine: acts become events, effects become messages."""
+"""Between messages and the engine: acts become events, effects become messages.
+
+An offer is one of three things. With a `value` it is what a contract net and its kin compare; with
+`terms` alone a proposal, as a counter-offer is; with a `commitment` alone a sealed bid, which
+a later offer opens.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +27,25 @@ Body = Mapping[str, Any]
 
 
 def _offer(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
-    said = body.get
-    conditions = said("conditions")  # a list of comparisons under AlternatingOffer.json
-    revocable = said("revocable", False) or (
-        isinstance(conditions, dict) and conditions.get("revocable") is True
+    # Every offer comes through here, and to ask for a member that is rarely there costs least so.
+    if "value" not in body:
+        if "commitment" in body:
+            return events.CommitmentReceived(sender, msg_id, body["commitment"])
+        return _counter(sender, msg_id, body, now)
+    revocable = "revocable" in body and body["revocable"]
+    if not revocable and "conditions" in body:
+        conditions = body["conditions"]  # a list of comparisons under AlternatingOffer.json
+        revocable = isinstance(conditions, dict) and conditions.get("revocable") is True
+    valid_until: float | None = None  # it says nothing of its end
+    if "valid_for" in body:
+        valid_until = now + body["valid_for"]
+    elif "valid_until" in body:  # by the gateway's clock too
+        valid_until = seconds_of(body["valid_until"])
+    hold = "hold" in body and body["hold"]
+    valid_from = seconds_of(body["valid_from"]) if "valid_from" in body else None
+    return events.OfferReceived(
+        sender, msg_id, float(body["value"]), body, valid_until, revocable, False, hold, valid_from
     )
-    valid_for, until = said("valid_for"), said("valid_until")
-    if valid_for is not None:
-        valid_until: float | None = now + valid_for
-    else:  # by the gateway's clock too; None when it says nothing of its end
-        valid_until = None if until is None else seconds_of(until)
-    return events.OfferReceived(sender, msg_id, float(body["value"]), body, valid_until, revocable)
 
 
 def _accept(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
@@ -68,7 +81,30 @@ def _failure(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
 
 
 def _counter(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
-    return events.CounterReceived(sender, msg_id)
+    said = body.get
+    value, valid_for = said("value"), said("valid_for")
+    valid_from, valid_until = said("valid_from"), said("valid_until")
+    conditions = said("conditions")
+    return events.CounterReceived(
+        sender,
+        msg_id,
+        terms=said("terms", NO_TERMS),
+        value=None if value is None else float(value),
+        valid_from=None if valid_from is None else seconds_of(valid_from),
+        valid_until=(
+            now + valid_for
+            if valid_for is not None
+            else None
+            if valid_until is None
+            else seconds_of(valid_until)
+        ),
+        offer_id=said("offer_id", ""),
+        round=None if "round" not in body else int(body["round"]),
+        conditions=tuple(conditions) if isinstance(conditions, list) else (),
+    )
+
+
+NO_TERMS: Body = {}
 
 
 def _thinking(sender: str, msg_id: str, body: Body, now: float) -> events.Event:
@@ -90,6 +126,23 @@ EVENT_OF: dict[int, Callable[[str, str, Body, float], events.Event]] = {
     Act.ACT_THINKING: _thinking,
 }
 """What an act of an open negotiation means to the engine: sender, msg_id, body, now."""
+
+
+def event_of(envelope: Envelope, sender: str, body: Body, now: float) -> events.Event:
+    """Return what an act of an open negotiation means to the engine, a revised call among them."""
+    if envelope.act != Act.ACT_CFP:
+        return EVENT_OF[envelope.act](sender, envelope.msg_id, body, now)
+    closes_at = reply_by(body, now) or now  # an unreadable deadline has passed
+    return events.RevisedCallReceived(
+        sender,
+        envelope.msg_id,
+        round=int(body.get("round", 0)),
+        invited=tuple(dict.fromkeys(envelope.recipients)),
+        closes_at=closes_at,
+        deadline=closes_at,
+        fields=body,
+    )
+
 
 TOLD_ACTS = {
     "accept": Act.ACT_ACCEPT,

@@ -12,17 +12,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 
+from gateway.admission_refusals import UNREADABLE
 from gateway.clock import iso_text, seconds_of
+from gateway.envelope_head import Head, has_field
 from gateway.members import Member
 from gateway.refusals import Fault
-from llmx.v1.envelope_pb2 import ACT_CFP, ACT_MESSAGE, ACT_UNSPECIFIED, Act, Envelope
+from llmx.v1.envelope_pb2 import ACT_CFP, ACT_MESSAGE, ACT_UNSPECIFIED, Act, Envelope, Scope
 
 MSG_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 """What agents call their messages. The gateway's own ids contain ":", so the two never meet."""
 
 
 CONSENT_CHARACTERS_MAX = 64
+SCOPES_KEPT = 1_024
+SCOPE_BYTES_KEPT = 128
+"""How many scopes, none longer than that, are known without another look into them."""
 
 SENDABLE = frozenset(Act.values()) - {ACT_UNSPECIFIED}
 PARTY_ACTS = SENDABLE - {ACT_MESSAGE, ACT_CFP}
@@ -66,14 +72,13 @@ class HeaderCheck:
         self._payload_max = limits.payload_bytes_max
         self._recipients_max = limits.recipients_max
         self._capabilities_max = limits.capabilities_max
-        self._ttl_default = limits.ttl_default
-        self._ttl_max = limits.ttl_max
+        self._ttl_by_scope: dict[bytes, float] = {}
         self._latest = datetime.fromtimestamp(0, UTC)
         self._latest_until = 0.0
 
     def time_to_live(
         self,
-        envelope: Envelope,
+        envelope: Head,
         msg_id: str,
         act: int,
         negotiation_id: str,
@@ -82,7 +87,10 @@ class HeaderCheck:
         sender: Sender,
         now: float,
     ) -> float:
-        """Return for how many seconds the message may live, or 0.0 when its header has a fault."""
+        """Return for how many seconds the message may live, or 0.0 when its header has a fault.
+
+        The envelope is a `Head`, as admission reads it.
+        """
         if now >= self._latest_until:  # a second more or less does not matter to clocks
             self._latest = datetime.fromtimestamp(now + self._limits.clock_skew_max, UTC)
             self._latest_until = now + 1.0
@@ -99,21 +107,39 @@ class HeaderCheck:
                     else len(envelope.recipients) <= self._recipients_max
                 )
                 and _moment_of(envelope.ts) <= self._latest
-                and not envelope.HasField("turn")
+                and not has_field(envelope, "turn")
                 and len(envelope.capabilities) <= self._capabilities_max
             ):
                 return 0.0
         except (ValueError, TypeError):  # ts is no time, or has no zone
             return 0.0
-        if not envelope.HasField("scope"):
-            return self._ttl_default
-        scope = envelope.scope
-        if len(scope.consent) > CONSENT_CHARACTERS_MAX:
+        ttl = self._ttl_by_scope.get(envelope.scope)
+        return self._new_scope(envelope.scope) if ttl is None else ttl
+
+    def _new_scope(self, said: bytes) -> float:
+        """Return the time to live that a scope asks for, or 0.0 when it has a fault."""
+        try:
+            scope = Scope.FromString(said)
+        except DecodeError:
             return 0.0
-        if not scope.HasField("ttl"):
-            return self._ttl_default
-        seconds = _seconds(scope.ttl)
-        return seconds if 0 < seconds <= self._ttl_max else 0.0
+        ttl = self._limits.ttl_default
+        if scope.HasField("ttl"):
+            ttl = _seconds(scope.ttl)
+        if not 0 < ttl <= self._limits.ttl_max or len(scope.consent) > CONSENT_CHARACTERS_MAX:
+            return 0.0
+        if len(said) <= SCOPE_BYTES_KEPT:
+            if len(self._ttl_by_scope) >= SCOPES_KEPT:
+                self._ttl_by_scope.clear()
+            self._ttl_by_scope[said] = ttl
+        return ttl
+
+    def fault_in(self, raw: bytes, sender: Sender, now: float) -> Fault | None:
+        """Return what is wrong with the header of a serialised envelope, or None."""
+        try:
+            envelope = Envelope.FromString(raw)
+        except DecodeError:
+            return UNREADABLE
+        return self.fault(envelope, len(raw), sender, now)
 
     def fault(self, envelope: Envelope, raw_bytes: int, sender: Sender, now: float) -> Fault | None:
         """Return what is wrong with the header, or None."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.answers import UNKNOWN_NEGOTIATION, fault_of, opened
 from gateway.causes import Cause, extended, nobody, redacted
 from gateway.clock import Clock, iso_text
 from gateway.codec import Teller
@@ -24,12 +25,14 @@ from gateway.outbox import Parcel, Pushed
 from gateway.records import Recorder
 from gateway.refusals import Fault, refusal_of
 from gateway.router import QUEUED, Outlet, Router
-from gateway.turns import ASKING, Turns
-from llmx.v1.negotiation_pb2 import NegotiationOpened
+from gateway.staked_calls import StakedCalls
+from gateway.turns import ASKING, Bearer, Turns, relayed
 from policy.call import Call
 from policy.effects import Effect, Finish, Refuse, Relay, Tell
 from policy.events import AgentGone, Event, MalformedReceived, ThinkingReceived
+from policy.protocols import PROTOCOLS, Protocol
 from policy.shard import Shard
+from policy.states import net_of
 from policy.table import Table
 
 NOBODY: frozenset[str] = frozenset()
@@ -38,6 +41,7 @@ ADOPTED_MAX = 10_000
 """Negotiations of other gateways; of more, those that are forgotten are looked for."""
 UNIQUE_LENGTH = 2 * RANDOM_BYTES + TAG_LENGTH
 """What follows the shard in an id: hexadecimal digits and the tenant's tag."""
+HEAD, TAG = slice(-UNIQUE_LENGTH), slice(-TAG_LENGTH, None)
 
 
 Gate = Callable[[Shard[Cause], str, Event | Call | None, list[Effect] | None, Cause | None], bool]
@@ -62,8 +66,10 @@ class Negotiations:
         ttl_default: float,
         open_max_tenant: int,
         open_max_agent: int,
+        protocols: Mapping[str, Protocol] = PROTOCOLS,
     ) -> None:
         """Make the shards; the caller runs each of them as a task."""
+        self.protocols = protocols
         self._gateway_id = gateway_id
         self._address = f"gateway://{gateway_id}"
         self._now = now
@@ -74,13 +80,17 @@ class Negotiations:
         self._turns = Turns(now)
         self._open_calls = OpenCalls(open_max_tenant, open_max_agent)
         self.want_of_room = self._open_calls.want_of_room
+        self.open_of = self._open_calls.of
         self._minted = 0
         self._members = members
         self.shards: list[Shard[Cause]] = [
             Shard(
                 number,
                 Table(
-                    max(1, open_max // shards), max(1, finished_max // shards), keep_records=True
+                    max(1, open_max // shards),
+                    max(1, finished_max // shards),
+                    keep_records=True,
+                    protocols=protocols,
                 ),
                 now,
                 self._step,
@@ -94,6 +104,12 @@ class Negotiations:
         """Sends what caused a step of a negotiation that was handed over after it."""
         self.gate: Gate | None = None
         """Asked before each step is carried out, where awards are written before they are told."""
+        self.staked: StakedCalls | None = None
+        """Settles awards, where there is a ledger; elsewhere no call that needs one is admitted."""
+        self.govern: Callable[[Call, Cause], tuple[Call, Cause]] = lambda call, cause: (call, cause)
+        """Says who may answer a call that is about to be opened, by its rules of fairness."""
+        self.on_finish: Callable[[str, Recipient], None] = lambda negotiation_id, initiator: None
+        """Hears that the outcome of a negotiation is known, and who its initiator is."""
         router.on_undelivered = self._undelivered
         router.is_open = self._open_calls.__contains__
         self._retract = router.retract
@@ -115,12 +131,13 @@ class Negotiations:
     def shard_of(self, negotiation_id: str, tenant: Tenant) -> Shard[Cause] | None:
         """Return the shard that owns an id, or None when it cannot be one of `tenant`'s."""
         if negotiation_id.endswith(tenant.tag):
-            head = negotiation_id[:-UNIQUE_LENGTH]
+            head = negotiation_id[HEAD]
             return self._shard_by_head.get(head) or self._adopted.get(negotiation_id)
         return None
 
     def open(self, call: Call, cause: Cause) -> Shard[Cause] | None:
         """Post a call; returns the shard to wait for when its queue is full."""
+        call, cause = self.govern(call, cause)
         shard = self.shards[int(call.negotiation_id.rsplit(".", 2)[1])]
         return None if shard.post(call.opened_at, call.negotiation_id, call, cause) else shard
 
@@ -138,17 +155,22 @@ class Negotiations:
             return False
         self._open_calls.add(call, opening.topics, initiator)
         self._turns.opened(call)
+        steps: list[tuple[Event, list[Effect]]] = []
         for at, event in story.events:
             effects = table.apply(call.negotiation_id, event, at) or []
             state = table.state(call.negotiation_id)
-            if state is not None and call.negotiation_id in self._turns.deciding:
-                self._turns.relayed(state, event, effects)
+            net = None if state is None else net_of(state)
+            if net is not None and call.negotiation_id in self._turns.deciding:
+                self._turns.relayed(net, event, effects)
             if event.msg_id:
                 remember(f"{opening.tenant}|{event.sender}|{event.msg_id}", "", now)
+            steps.append((event, effects))
             if any(isinstance(effect, Finish) for effect in effects):
                 self._open_calls.remove(call.negotiation_id)
                 self._turns.forget(call.negotiation_id)
                 table.close_record(call.negotiation_id)
+        if self.staked is not None and call.stakes is not None:
+            self.staked.recall(shard, story, steps)
         return True
 
     def adopt(self, story: Story, initiator: Recipient, now: float) -> bool:
@@ -176,6 +198,8 @@ class Negotiations:
         self._open_calls.remove(negotiation_id)
         self._turns.forget(negotiation_id)
         self._adopted.pop(negotiation_id, None)
+        if self.staked is not None:
+            self.staked.settlement.forget(negotiation_id)
         topics = tuple(None if agent in direct else "" for agent in record.call.eligible)
         opening = Opening(tenant.name, record.call, record.opened_at, topics)
         return Story(opening, list(record.events))
@@ -196,7 +220,7 @@ class Negotiations:
         for shard in self.shards:
             for terms in list(shard.table.open_terms()):
                 negotiation_id = terms.call.negotiation_id
-                tag = negotiation_id[-TAG_LENGTH:]
+                tag = negotiation_id[TAG]
                 left = names.get(tag, NOBODY)
                 if not left.isdisjoint(terms.eligible):
                     for agent_id in left & terms.eligible:
@@ -222,7 +246,7 @@ class Negotiations:
         """Return the answer that a call got when it came first, if it is still remembered."""
         shard = self.shard_of(negotiation_id, tenant)
         state = None if shard is None else shard.table.state(negotiation_id)
-        return None if state is None else _opened(state.terms.call, msg_id)
+        return None if state is None else opened(state.terms.call, msg_id)
 
     def _undelivered(self, member: Recipient, parcel: Parcel) -> None:
         """Hear that the router gave up on a message."""
@@ -269,13 +293,19 @@ class Negotiations:
             type(event) is ThinkingReceived or negotiation_id in self._turns.deciding
         ):
             cause = self._with_turn(shard, negotiation_id, event, effects, cause)
-        tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
+        tenant = self._members.tenant_by_tag.get(negotiation_id[TAG])
         members = {} if tenant is None else tenant.everyone
         teller: Teller | None = None
+        bearer: Bearer | None = None
         for effect in effects:
             if type(effect) is Relay:
                 assert cause is not None, "only a message can be relayed"
-                self._relay(members.get(effect.recipient), cause.parcel, cause)
+                if effect.turn is None:
+                    self._relay(members.get(effect.recipient), cause.parcel, cause)
+                elif type(event) is not Call:
+                    bearer = bearer or Bearer(self._turns, relayed(cause, event))
+                    own = bearer.to(effect.turn)
+                    self._relay(members.get(effect.recipient), own.parcel, own)
             elif type(effect) is Tell:
                 member = members.get(effect.recipient)
                 if member is None:
@@ -285,19 +315,22 @@ class Negotiations:
                     teller = Teller(self._address, negotiation_id, iso_text(now))
                     expires_at = now + self._ttl
                 told = teller.told(effect)
-                if effect.act in ASKING:
+                if effect.turn is not None:
+                    told += self._turns.told(effect.turn)
+                elif effect.act in ASKING:
                     told += self._turns.asked(shard.table.state(negotiation_id), effect)
                 parcel = Parcel(effect.msg_id, told, expires_at, "", negotiation_id, True)
-                if self._router.deliver(member, parcel) is Pushed.FULL:
+                pushed = self._router.deliver(member, parcel)
+                if pushed is not QUEUED and pushed is Pushed.FULL:
                     self._router.undelivered(member, [parcel], "recipient_overloaded")
             elif type(effect) is Refuse:
                 member = members.get(effect.recipient)
                 if member is not None and effect.msg_id:
-                    pointer = POINTERS.get(effect.code, "")
-                    fault = Fault(effect.code, effect.reason, effect.remedy, pointer)
-                    self._refuse(member, effect.msg_id, negotiation_id, fault)
+                    self._refuse(member, effect.msg_id, negotiation_id, fault_of(effect))
             elif type(effect) is Finish:
                 self._finish(shard, negotiation_id, effect.outcome)
+            elif self.staked is not None:
+                self._router.then(self.staked.carried_out(shard, negotiation_id, effect))
 
     def _answer_call(self, call: Call, effects: list[Effect], cause: Cause) -> None:
         """Tell the initiator that its call is open, and everybody eligible of the call."""
@@ -307,17 +340,11 @@ class Negotiations:
             self._members.once.forget(key)
             return
         self._metrics.calls += 1
-        self._router.answer_opened(cause.sender, _opened(call, call.msg_id))
+        self._router.answer_opened(cause.sender, opened(call, call.msg_id))
         self._open_calls.add(call, cause.topics, cause.sender)
         members = cause.sender.tenant.everyone
-        cause = extended(cause, self._turns.opened(call))
-        until = call.closes_at if call.deadline is None else call.deadline
-        until = min(cause.parcel.expires_at, until)  # nobody shall think about it in vain
-        parcel = msgspec.structs.replace(cause.parcel, expires_at=until, is_call=True)
-        for agent_id, topic in zip(call.eligible, cause.topics, strict=True):
-            if parcel.heard_on != (topic or ""):
-                parcel = msgspec.structs.replace(parcel, heard_on=topic or "")
-            self._relay(members.get(agent_id), parcel, cause)
+        for agent_id, own in self._turns.called(call, effects, cause):
+            self._relay(members.get(agent_id), own.parcel, own)
 
     def _with_turn(
         self,
@@ -329,9 +356,11 @@ class Negotiations:
     ) -> Cause:
         """Return the cause as its message is relayed to the initiator, if it is."""
         state = shard.table.state(negotiation_id)
-        if state is None or event is None or isinstance(event, Call):
+        net = None if state is None else net_of(state)
+        if state is None or net is None or event is None or isinstance(event, Call):
             return cause
-        return extended(cause, self._turns.relayed(state, event, effects))
+        left = getattr(state, "rounds_left", 0)
+        return extended(cause, self._turns.relayed(net, event, effects, left))
 
     def _relay(self, member: Recipient | None, parcel: Parcel, cause: Cause) -> None:
         if member is None:
@@ -353,45 +382,16 @@ class Negotiations:
         self._router.answer_refused(member, refusal.SerializeToString())
 
     def _finish(self, shard: Shard[Cause], negotiation_id: str, outcome: Mapping[str, Any]) -> None:
+        initiator, _ = self._open_calls[negotiation_id]
         self._open_calls.remove(negotiation_id)
+        self._router.then(lambda: self.on_finish(negotiation_id, initiator))
         self._turns.forget(negotiation_id)
         self._metrics.finished[outcome["state"]] += 1
         self._metrics.decided(outcome["decided_at"] - outcome["opened_at"])
         record = shard.table.close_record(negotiation_id)
         self._router.then(lambda: self._recorder.finished(record, outcome))
         state = shard.table.state(negotiation_id)
-        if state is not None and not outcome["complete"]:
+        if state is not None and not outcome.get("complete", True):
             call = state.terms.call
-            tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
+            tenant = self._members.tenant_by_tag.get(negotiation_id[TAG])
             self._router.then(lambda: self._retract(tenant, call))
-
-
-POINTERS = {
-    "NOT_A_PARTY": "/envelope/from",
-    "WRONG_STATE": "/envelope/act",
-    "ALREADY_ANSWERED": "/envelope/act",
-    "LATE": "/envelope/act",
-    "OFFER_BINDING": "/envelope/act",
-    "UNKNOWN_OFFER": "/payload/offer_id",
-    "OFFER_EXPIRED": "/payload",
-    "POLICY_INVALID": "/payload/policy",
-}
-"""Where to look for what a protocol refuses; it knows codes, not messages."""
-
-UNKNOWN_NEGOTIATION = Fault(
-    "UNKNOWN_NEGOTIATION",
-    "there is no such negotiation, or it ended too long ago to be remembered",
-    "use the negotiation_id of the call, while it is open",
-    "/envelope/negotiation_id",
-)
-
-
-def _opened(call: Call, msg_id: str) -> bytes:
-    opened = NegotiationOpened(
-        msg_id=msg_id,
-        negotiation_id=call.negotiation_id,
-        eligible=call.eligible,
-        policy=f"{call.acceptance.name}@{call.acceptance.revision}",
-    )
-    opened.closes_at.FromNanoseconds(int(call.closes_at * 1e9))
-    return opened.SerializeToString()

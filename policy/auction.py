@@ -19,6 +19,8 @@ from operator import itemgetter
 
 from policy.call import Terms
 from policy.events import OfferReceived
+from policy.fairness import concedes, in_turn, weighed_score
+from policy.issues import readable
 
 NONCE_BYTES = 32
 
@@ -34,8 +36,14 @@ def rank(terms: Terms, offers: Sequence[OfferReceived], at: float) -> tuple[Rank
     utility, reserve = terms.utility, call.reserve
     able: list[Ranked] = []
     unable: list[Ranked] = []
+    first_wins, fairness = call.acceptance.select == "first", call.fairness
+    if fairness is not None and not first_wins:
+        offers = in_turn(fairness, offers)
     for offer in offers:
-        score = offer.value if utility is None else utility(offer.fields)
+        score = offer.value if utility is None else score_of(terms, offer)
+        if fairness is not None and score is not None:
+            higher_wins = utility is not None or call.direction == "allocate"
+            score = weighed_score(fairness, offer.sender, score, higher_wins=higher_wins)
         if offer.valid_until is not None and offer.valid_until < at:
             unable.append((offer, score, "expired"))
         elif score is None:
@@ -44,10 +52,30 @@ def rank(terms: Terms, offers: Sequence[OfferReceived], at: float) -> tuple[Rank
             unable.append((offer, score, "reserve"))
         else:
             able.append((offer, score, ""))
-    if call.acceptance.select != "first":
+    if not first_wins:
         high_wins = utility is not None or call.direction == "allocate"
         able.sort(key=_score, reverse=high_wins)
     return (*able, *unable)
+
+
+def score_of(terms: Terms, offer: OfferReceived) -> float | None:
+    """Return by what an offer is ranked: its value, or its utility where it has one."""
+    utility, issues = terms.utility, terms.issues
+    if utility is None:
+        return offer.value
+    return utility(readable(issues, offer.fields) if issues else offer.fields)
+
+
+def keeps_conceding(terms: Terms, offer: OfferReceived) -> bool:
+    """Tell whether an offer is better than that of its agent in the round before, if it must be."""
+    fairness = terms.call.fairness
+    if fairness is None or not fairness.rules.must_concede:
+        return True
+    last, score = fairness.last.get(offer.sender), score_of(terms, offer)
+    if last is None or score is None:
+        return True
+    lower_wins = terms.utility is None and terms.call.direction == "procure"
+    return concedes(last, score, lower_is_better=lower_wins)
 
 
 def keeps(reserve: float, value: float, direction: str) -> bool:
@@ -62,7 +90,7 @@ def price(terms: Terms, own: float, best_lost: float | None) -> float:
     A Vickrey winner pays the latter, or the reserve where there is none; its own value where
     there is neither. The reserve is never laxer, for an offer beyond it could not have won.
     """
-    if not terms.sealed:
+    if terms.call.acceptance.select != "vickrey":
         return own
     if best_lost is not None:
         return best_lost
@@ -87,26 +115,10 @@ def commitment(nonce: bytes, bid: Mapping[str, object]) -> str:
     return hashlib.sha256(nonce + canonical(bid)).hexdigest()
 
 
-def unseal(
-    committed: Mapping[str, str], revealed: Mapping[str, tuple[bytes, Mapping[str, object]]]
-) -> tuple[dict[str, Mapping[str, object]], tuple[str, ...]]:
-    """Return the bids that match what was committed, and the agents that count as refusing.
-
-    Both are in the order of the commitments. Who does not reveal, or reveals something else,
-    refuses; who reveals without a commitment does not exist.
-    """
-    bids: dict[str, Mapping[str, object]] = {}
-    refusing: list[str] = []
-    for agent, promise in committed.items():
-        if agent in revealed and _matches(promise, *revealed[agent]):
-            bids[agent] = revealed[agent][1]
-        else:
-            refusing.append(agent)
-    return bids, tuple(refusing)
-
-
-def _matches(promise: str, nonce: bytes, bid: Mapping[str, object]) -> bool:
+def opens(promise: str, nonce: str, bid: Mapping[str, object]) -> bool:
+    """Tell whether a bid and its nonce, in hexadecimal digits, are what was committed."""
     try:
-        return hmac.compare_digest(commitment(nonce, bid).encode(), promise.encode())
+        shown = commitment(bytes.fromhex(nonce), bid)
     except ValueError:  # not a nonce, or not a bid
         return False
+    return hmac.compare_digest(shown.encode(), promise.encode())

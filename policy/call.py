@@ -7,12 +7,16 @@ that can be computed from it once, so that an offer costs a few lookups.
 from __future__ import annotations
 
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, final
 
 import msgspec
 
 from policy.acceptance import Acceptance
 from policy.effects import Refuse, Relay
+from policy.fairness import Fairness
+from policy.issues import Issues, is_weighed
+from policy.stakes import Stakes
 from policy.utility import Utility, UtilityError, compile_utility
 
 AWARDS_MAX = 64
@@ -23,6 +27,7 @@ Direction = Literal["procure", "allocate"]
 Decider = Literal["engine", "initiator"]
 
 
+@final
 class Call(msgspec.Struct, frozen=True, gc=False):
     """A call for proposals, admitted. All times are seconds on the gateway's clock."""
 
@@ -56,6 +61,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """Seconds that the negotiation is remembered after its end, to answer who comes late."""
     deadline: float | None = None
     """Until when an agent that thinks is waited for at most; None: not beyond `closes_at`."""
+    protocol: str = "contract-net"
+    """By which protocol it is negotiated, a name of `protocols.PROTOCOLS`."""
+    options: Mapping[str, object] = msgspec.field(default_factory=dict)
+    """What the call says to that protocol alone: plain values of JSON. Never changed."""
+    stakes: Stakes | None = None
+    """What each award holds; None: nothing, so that it needs no store."""
+    issues: Issues = ()
+    """What the terms of every offer say; empty: whatever they like."""
+    fairness: Fairness | None = None
+    """Rules of fairness, with what they may know of the past; None: none."""
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +85,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     counts_any: bool
     sealed: bool
     """No offer is shown to anybody before the close."""
+    issues: Issues
     utility: Utility | None
     initiator: str
     relay: Relay
@@ -79,12 +95,15 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     """Why an offer that could have won did not."""
     deadline: float
     """When the round is closed, whoever thinks."""
+    pauses: bool = False
+    """Once it is closed, a protocol around the round goes on, not the round itself."""
 
     @classmethod
     def of(cls, call: Call) -> Terms:
         """Return the terms of a call; raises UtilityError for what `objection` objects to."""
         acceptance = call.acceptance
         eligible = frozenset(call.eligible)
+        utility = call.utility or ("weighed" if is_weighed(call.issues) else "")
         quorum = acceptance.close_count(len(eligible))
         return cls(
             call=call,
@@ -93,7 +112,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
             quorum=sys.maxsize if quorum is None else quorum,
             counts_any=acceptance.counts == "any",
             sealed=acceptance.select == "vickrey",
-            utility=compile_utility(call.utility) if call.utility else None,
+            issues=call.issues,
+            utility=compile_utility(utility) if utility else None,
             initiator=call.initiator,
             relay=Relay(call.initiator),
             round=call.round,
@@ -105,8 +125,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
 def objection(call: Call) -> Refuse | None:
     """Return why a call cannot be opened, as the answer to its initiator, or None."""
 
-    def refuse(code: str, reason: str, remedy: str) -> Refuse:
-        return Refuse(call.initiator, call.msg_id, code, reason, remedy)
+    def refuse(code: str, reason: str, remedy: str, member: str = "") -> Refuse:
+        return Refuse(call.initiator, call.msg_id, code, reason, remedy, member)
 
     if call.utility:
         try:
@@ -115,12 +135,18 @@ def objection(call: Call) -> Refuse | None:
             return refuse("UTILITY_INVALID", error.reason, error.remedy)
     if not 1 <= call.max_awards <= AWARDS_MAX:
         return refuse(
-            "POLICY_INVALID", "max_awards is out of range", f"use 1 to {AWARDS_MAX} awards"
+            "POLICY_INVALID",
+            "max_awards is out of range",
+            f"use 1 to {AWARDS_MAX} awards",
+            "max_awards",
         )
     if call.acceptance.select == "vickrey":
-        if call.utility:
+        if call.utility or is_weighed(call.issues):
             return refuse(
-                "POLICY_INVALID", "a Vickrey auction ranks by value", "leave out the utility"
+                "POLICY_INVALID",
+                "a Vickrey auction ranks by value",
+                "leave out the utility, and the weights of issues",
+                "utility" if call.utility else "issues",
             )
         if call.acceptance.confirm and call.max_awards > 1:
             return refuse(
@@ -134,5 +160,6 @@ def objection(call: Call) -> Refuse | None:
                 "POLICY_INVALID",
                 "a Vickrey auction is decided by its rule",
                 'leave out the decider, or select "best"',
+                "decider",
             )
     return None

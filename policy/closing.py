@@ -18,9 +18,11 @@ from itertools import islice
 from msgspec.structs import replace
 
 from policy.auction import price, rank
-from policy.effects import Effect, Finish, Tell
+from policy.effects import Effect, Finish, Tell, Turn
 from policy.events import OfferReceived
 from policy.outcome import outcome, ranking
+from policy.settling import shown
+from policy.staking import ask_store, last_word, let_go
 from policy.states import Award, Course, Phase, State
 
 Step = tuple[State, list[Effect]]
@@ -37,11 +39,18 @@ class Script:
         self.told = state.told
         self.effects: list[Effect] = list(effects)
 
-    def tell(self, recipient: str, act: str, in_reply_to: str, body: Mapping[str, object]) -> None:
+    def tell(
+        self,
+        recipient: str,
+        act: str,
+        in_reply_to: str,
+        body: Mapping[str, object],
+        turn: Turn | None = None,
+    ) -> None:
         """Add a message of the exchange's own."""
         self.told += 1
         msg_id = f"{self._negotiation_id}:{self.told}"
-        self.effects.append(Tell(recipient, act, msg_id, in_reply_to, body))
+        self.effects.append(Tell(recipient, act, msg_id, in_reply_to, body, turn))
 
     def reject(self, agent: str, offer_id: str, reason: str) -> None:
         """Add the rejection of an offer."""
@@ -58,18 +67,24 @@ def close(state: State, by: str, now: float, at: float, script: Script) -> Step:
     `at` is when the round was to close; offers that were good until then are good, though
     the timer that says so comes a moment later, at `now`.
     """
-    terms = state.terms
-    course = Course(now, by, rank(terms, state.offers, at))
-    reason = _why_not_decide(state, course)
+    if state.terms.pauses:
+        return _moved(state, Phase.CLOSED, now, Course(now, by), script)
+    course = Course(now, by, rank(state.terms, state.offers, at))
+    return judge(state, course, now, at, script)
+
+
+def judge(state: State, course: Course, now: float, at: float, script: Script) -> Step:
+    """Decide a closed round, whose offers are ranked, or let the initiator decide."""
+    reason = shortage(state, course) or _nobody_can_win(state, course)
     if reason:
         return no_award(state, course, reason, now, script)
-    if terms.call.decider == "initiator":
+    if state.terms.call.decider == "initiator":
         return _ask_initiator(state, course, now, script)
     return award_next(state, course, now, at, script)
 
 
-def _why_not_decide(state: State, course: Course) -> str:
-    """Return why a closed round ends without award, or an empty text if it is decided."""
+def shortage(state: State, course: Course) -> str:
+    """Return why a closed round has too few offers to be decided, or an empty text."""
     acceptance, offers = state.terms.call.acceptance, len(state.offers)
     expired = course.closed_by == "deadline" and not state.aside.met
     if not offers:
@@ -78,6 +93,10 @@ def _why_not_decide(state: State, course: Course) -> str:
         return "quorum_not_met"
     if expired and acceptance.on_expiry == "decide_if" and offers < acceptance.min_offers:
         return "too_few_offers"
+    return ""
+
+
+def _nobody_can_win(state: State, course: Course) -> str:
     if state.terms.call.decider == "engine" and course.ranking[0][2]:
         return "no_acceptable_offer"
     if all(unable == "expired" for _, _, unable in course.ranking):
@@ -149,24 +168,42 @@ def _award(
     """Tell winners that they have won; they hold the award at once, or once they confirm."""
     terms = state.terms
     call = terms.call
+    made = tuple(
+        [
+            Award(
+                offer.sender,
+                offer.msg_id,
+                offer.value,
+                price(terms, offer.value, best_lost),
+                place,
+                now,
+                now + call.confirm_within,
+            )
+            for place, offer in winners
+        ]
+    )
+    if made and call.stakes is not None:
+        settlement, effect = ask_store(state, course, made, call.stakes, now)
+        script.effects.append(effect)
+        course = replace(course, settling=made, settlement=settlement)
+        return go_on(state, course, now, script)
+    return tell_awards(state, course, made, now, script)
+
+
+def tell_awards(
+    state: State, course: Course, made: tuple[Award, ...], now: float, script: Script
+) -> Step:
+    """Tell winners that they have won, of awards that nothing stands in the way of."""
+    call = state.terms.call
     confirm = call.acceptance.confirm
-    made = []
-    for place, offer in winners:
-        award = Award(
-            offer.sender,
-            offer.msg_id,
-            offer.value,
-            price(terms, offer.value, best_lost),
-            place,
-            now,
-            now + call.confirm_within,
-        )
-        made.append(award)
-        details: dict[str, object] = {"rank": place, "round": call.round}
+    for award in made:
+        details: dict[str, object] = {"rank": award.rank, "round": call.round}
         if confirm:
             details["confirm_within"] = call.confirm_within
         if call.report_within is not None:
             details["report_within"] = call.report_within
+        if course.settlement is not None:
+            details |= shown(course.settlement, award.agent)
         body = {
             "offer_id": award.offer_id,
             "decision": "accepted",
@@ -174,13 +211,18 @@ def _award(
             "award": details,
         }
         script.tell(award.agent, "accept", award.offer_id, body)
-    if confirm:
+    if confirm or not made:
         return go_on(state, replace(course, pending=(*course.pending, *made)), now, script)
-    return _commit(state, course, tuple(made), now, script)
+    return _commit(state, course, (*course.awards, *made), now, script)
 
 
 def go_on(state: State, course: Course, now: float, script: Script) -> Step:
     """Wait for the next confirmation, or commit, or ask the initiator again, or give up."""
+    if course.settling:
+        assert course.settlement is not None, "it knows what the store is asked for"
+        waits = [award.confirm_by for award in course.pending]
+        due = min([course.settlement.answer_by, *waits])
+        return _moved(state, Phase.SETTLING, due, course, script)
     if course.pending:
         due = min(award.confirm_by for award in course.pending)
         return _moved(state, Phase.CONFIRMING, due, course, script)
@@ -188,7 +230,9 @@ def go_on(state: State, course: Course, now: float, script: Script) -> Step:
         return _commit(state, course, course.awards, now, script)
     if state.terms.call.decider == "initiator" and any(standing(state, course, now)):
         return _ask_initiator(state, course, now, script)
-    return no_award(state, course, "not_confirmed", now, script)
+    settlement = course.settlement
+    refused = "" if settlement is None else settlement.refused
+    return no_award(state, course, refused or "not_confirmed", now, script)
 
 
 def drop(state: State, lapsed: Mapping[str, str], now: float, at: float, script: Script) -> Step:
@@ -199,7 +243,9 @@ def drop(state: State, lapsed: Mapping[str, str], now: float, at: float, script:
         pending=tuple(award for award in course.pending if award.agent not in lapsed),
         out={**course.out, **lapsed},
     )
-    if state.terms.call.decider == "initiator":
+    if course.settlement is not None:
+        course = let_go(course, "not_confirmed", script.effects, lapsed)
+    if course.settling or state.terms.call.decider == "initiator":
         return go_on(state, course, now, script)
     return award_next(state, course, now, at, script)
 
@@ -258,6 +304,8 @@ def cancel(state: State, reason: str, now: float, script: Script) -> Step:
     body = {**course.outcome, "state": Phase.CANCELLED.value, "reason": reason}
     script.tell(call.initiator, "inform", call.msg_id, {"outcome": body})
     course = replace(course, owing=owing, outcome=body)
+    if course.settlement is not None:
+        course = let_go(course, "cancelled", script.effects)
     return _moved(state, Phase.CANCELLED, due, course, script)
 
 
@@ -292,6 +340,9 @@ def _finish(
     body = outcome(state, course, awards, phase.value, reason, now)
     script.tell(call.initiator, "inform", call.msg_id, {"outcome": body})
     script.effects.append(Finish(body))
+    settlement = course.settlement
+    if call.stakes is not None:
+        settlement = last_word(state, settlement, phase, script.effects)
     ended = Course(
         course.closed_at,
         course.closed_by,
@@ -299,6 +350,7 @@ def _finish(
         awards=awards,
         owing=owing,
         outcome={**body, "ranking": []},  # told now, and by far the largest part of it
+        settlement=settlement,
     )
     return (
         State(state.terms, phase, due, state.answers, (), script.told, state.aside, ended),

@@ -4,6 +4,8 @@
       |               (the initiator decides)  (the profile asks for it)
       +--> CANCELLED, from wherever it is not over; NO_AWARD, when nobody wins
 
+An award that holds units or credit passes SETTLING before its winner hears of it.
+
 `step` is the whole protocol: a function of state, event and time. Believe while reading:
 
 - The first answer of an agent to the call is its only one; offers are binding unless revocable.
@@ -38,26 +40,35 @@ from policy.events import (
     AcceptReceived,
     AgentGone,
     CancelReceived,
+    CommitmentReceived,
     ConfirmReceived,
     CounterReceived,
     DeadlinePassed,
     Event,
+    HoldRefused,
     MalformedReceived,
+    NotSettled,
     NotUnderstoodReceived,
     OfferReceived,
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    RevisedCallReceived,
+    Settled,
     ThinkingReceived,
 )
 from policy.offers import late_offer, malformed, no_offer, offer
 from policy.refusals import answer, refuse
+from policy.settled import answered, freed, held_softly, hold_refused, overdue
+from policy.staking import let_go, pay
 from policy.states import NOTHING_ASIDE, Award, Phase, State
 from policy.thinking import think
 
 __all__ = ["HEARD", "Call", "Phase", "State", "open_call", "step"]
 
 OPEN = Phase.OPEN
+ASKED = (Phase.CONFIRMING, Phase.SETTLING)
+"""Where winners may have been asked to confirm."""
 
 # Which events mean something in which phase. Others change nothing; `_unheard` answers them.
 HEARD = {
@@ -89,6 +100,15 @@ HEARD = {
         AgentGone,
         DeadlinePassed,
     ),
+    Phase.SETTLING: (
+        OfferReceived,
+        ConfirmReceived,
+        RefusalReceived,
+        NotUnderstoodReceived,
+        CancelReceived,
+        AgentGone,
+        DeadlinePassed,
+    ),
     Phase.COMMITTED: (
         OfferReceived,
         ReportReceived,
@@ -109,8 +129,13 @@ def open_call(call: Call, now: float) -> tuple[State, list[Effect]]:
 
     The call is one that `call.objection` does not object to.
     """
-    terms = Terms.of(call)
-    state = State(terms, Phase.OPEN, call.closes_at, {}, (), 0, NOTHING_ASIDE, None)
+    return open_round(Terms.of(call), now, 0)
+
+
+def open_round(terms: Terms, now: float, told: int) -> tuple[State, list[Effect]]:
+    """Return a new round; `told` messages of the exchange's own were sent before."""
+    closes_at = terms.call.closes_at
+    state = State(terms, OPEN, closes_at, {}, (), told, NOTHING_ASIDE, None)
     if not terms.size:
         return close(state, "all_answered", now, now, Script(state))
     return state, []
@@ -119,6 +144,8 @@ def open_call(call: Call, now: float) -> tuple[State, list[Effect]]:
 def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
     """Apply one event and return the next state with the effects it caused."""
     if type(event) is OfferReceived and state.phase is OPEN and now <= state.due:
+        if event.hold:
+            return held_softly(state, event, offer(state, event, now), now)
         return offer(state, event, now)  # nearly every event is one
     if now > state.due and not isinstance(event, DeadlinePassed) and not state.is_final:
         state, before = _deadline(state, now)
@@ -128,9 +155,13 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
     match event:
         case OfferReceived():
             return late_offer(state, event)
-        case _ if _is_repeated(state, event):
+        case Settled() | NotSettled():
+            return answered(state, event, now)
+        case HoldRefused():
+            return hold_refused(state, event)
+        case _ if is_repeated(state, event):
             return state, []
-        case CounterReceived():
+        case CounterReceived() | CommitmentReceived() | RevisedCallReceived():
             return state, answer(state, event)
         case _ if not isinstance(event, HEARD[phase]):
             return state, answer(state, event)
@@ -138,7 +169,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
             return malformed(state, event, now)
         case RefusalReceived() | NotUnderstoodReceived() | AgentGone() if phase is Phase.OPEN:
             return no_offer(state, event, now)
-        case RefusalReceived() | NotUnderstoodReceived() | AgentGone() if phase is Phase.CONFIRMING:
+        case RefusalReceived() | NotUnderstoodReceived() | AgentGone() if phase in ASKED:
             return _not_confirmed(state, event, now)
         case ReportReceived() | RefusalReceived() | NotUnderstoodReceived() | AgentGone():
             return _report(state, event, now)
@@ -160,7 +191,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
             assert_never(event)
 
 
-def _is_repeated(state: State, event: Event) -> bool:
+def is_repeated(state: State, event: Event) -> bool:
     """Tell whether this very act has counted already."""
     sender, msg_id = event.sender, event.msg_id
     return (
@@ -277,11 +308,12 @@ def _withdraw(state: State, event: CancelReceived, now: float) -> Step:
     aside = replace(state.aside, withdrawn=state.aside.withdrawn | {sender})
     offers = tuple(other for other in state.offers if other is not offer)
     state = replace(state, aside=aside, offers=offers)
+    effects: list[Effect] = [*freed(state, offer)]
     if course is None:
-        return state, [] if state.terms.sealed else [state.terms.relay]
+        return state, effects if state.terms.sealed else [*effects, state.terms.relay]
     ranking = tuple(ranked for ranked in course.ranking if ranked[0] is not offer)
     state = replace(state, course=replace(course, ranking=ranking))
-    script = Script(state, state.terms.relay)
+    script = Script(state, *effects, state.terms.relay)
     if state.phase is Phase.CLOSED:
         return _after_choice(state, "no_offers", now, script)
     return state, script.effects
@@ -291,7 +323,9 @@ def _is_accepted(state: State, agent: str) -> bool:
     course = state.course
     return course is not None and (
         agent in course.chosen
-        or any(award.agent == agent for award in (*course.pending, *course.awards))
+        or any(
+            award.agent == agent for award in (*course.settling, *course.pending, *course.awards)
+        )
     )
 
 
@@ -307,6 +341,10 @@ def _report(state: State, event: Event, now: float) -> Step:
         state = _heard(state, event)
         script.effects.append(state.terms.relay)
     succeeded = isinstance(event, ReportReceived) and event.succeeded
+    if course.settlement is not None and succeeded:
+        course = pay(course, sender, script.effects)
+    elif course.settlement is not None:
+        course = let_go(course, "failed", script.effects, (sender,))
     course = replace(course, owing=course.owing - {sender}, failed=course.failed or not succeeded)
     state = replace(state, told=script.told, course=course)
     if state.phase is Phase.COMMITTED and not course.owing:
@@ -336,10 +374,16 @@ def _deadline(state: State, now: float) -> Step:
                 script.tell(award.agent, "cancel", award.offer_id, {"reason": "not_confirmed"})
             reasons = dict.fromkeys((award.agent for award in lapsed), "not_confirmed")
             return drop(state, reasons, now, state.due, script)
+        case Phase.SETTLING:
+            return overdue(state, now, script)
         case Phase.COMMITTED if not state.is_final:
-            owing = [a.agent for a in course_of(state).awards if a.agent in course_of(state).owing]
+            course = course_of(state)
+            owing = [award.agent for award in course.awards if award.agent in course.owing]
             _tell_failure(state, "not_reported", owing, script)
+            if course.settlement is not None:
+                course = let_go(course, "not_reported", script.effects, owing)
             due = now + state.terms.call.linger
-            return replace(state, phase=Phase.FAILED, due=due, told=script.told), script.effects
+            state = replace(state, phase=Phase.FAILED, due=due, told=script.told, course=course)
+            return state, script.effects
         case _:
             return state, []

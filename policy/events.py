@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from policy.stakes import Lock
+
 
 class OfferReceived(msgspec.Struct, frozen=True, gc=False):
     """An eligible agent, or one that is not, made an offer."""
@@ -27,6 +29,36 @@ class OfferReceived(msgspec.Struct, frozen=True, gc=False):
     revocable: bool = False
     probe: bool = False
     """The exchange made this up to test the market; only a gateway sets it, no payload does."""
+    hold: bool = False
+    """Hold the call's units for this offer while it is valid, so that it cannot fail for them."""
+    valid_from: float | None = None
+    """From when it may be accepted, between two parties; None: at once."""
+
+
+class CommitmentReceived(msgspec.Struct, frozen=True, gc=False):
+    """A bidder sealed its bid: it can be opened later, and not be changed."""
+
+    sender: str
+    msg_id: str
+    commitment: str
+    """64 hexadecimal digits, see `auction.commitment`."""
+
+
+class RevisedCallReceived(msgspec.Struct, frozen=True, gc=False):
+    """The initiator calls some of those that offered to another round."""
+
+    sender: str
+    msg_id: str
+    round: int
+    """The round that it says it opens; 0: it does not say, and means the next one."""
+    invited: tuple[str, ...]
+    """Whom it was sent to."""
+    closes_at: float
+    """When the last answer of the new round is taken, if its window does not end before."""
+    deadline: float
+    """Until when an agent that thinks is waited for at most."""
+    fields: Mapping[str, object] = msgspec.field(default_factory=dict)
+    """The whole payload. Never changed."""
 
 
 class MalformedReceived(msgspec.Struct, frozen=True, gc=False):
@@ -92,10 +124,24 @@ class ReportReceived(msgspec.Struct, frozen=True, gc=False):
 
 
 class CounterReceived(msgspec.Struct, frozen=True, gc=False):
-    """A counter-offer, which a contract net does not know."""
+    """A proposal of one of two parties, which a contract net does not know."""
 
     sender: str
     msg_id: str
+    terms: Mapping[str, object] = msgspec.field(default_factory=dict)
+    """What is proposed, by issue; may be empty when there is a value. Never changed."""
+    value: float | None = None
+    """The worth of the terms as one number, finite; None when the proposal does not say."""
+    valid_from: float | None = None
+    """From when it may be accepted, seconds on the gateway's clock; None: at once."""
+    valid_until: float | None = None
+    """Until when it may be accepted; None: until it is answered."""
+    offer_id: str = ""
+    """The msg_id of the proposal that it answers; "": it does not say."""
+    round: int | None = None
+    """The round that it says it is of; None: it does not say."""
+    conditions: tuple[Mapping[str, object], ...] = ()
+    """What must hold for it to be accepted, as comparisons {field, operator, value}."""
 
 
 class ThinkingReceived(msgspec.Struct, frozen=True, gc=False):
@@ -114,6 +160,44 @@ class AgentGone(msgspec.Struct, frozen=True, gc=False):
     msg_id: str = ""
 
 
+class Settled(msgspec.Struct, frozen=True, gc=False):
+    """The store has written an award: units are locked, and credit is held."""
+
+    sender: str = ""
+    msg_id: str = ""
+    number: int = 0
+    """Which `effects.Settle` of the negotiation this answers."""
+    locks: Mapping[str, tuple[Lock, ...]] = msgspec.field(default_factory=dict)
+    """What is locked for each stake, by its key, with fencing numbers."""
+
+
+class NotSettled(msgspec.Struct, frozen=True, gc=False):
+    """The store has refused an award, all of it: nothing is locked, nothing is held."""
+
+    sender: str = ""
+    msg_id: str = ""
+    number: int = 0
+    reason: str = ""
+    """ "RESOURCE_GONE", "BUDGET_EXHAUSTED", "STORE_UNAVAILABLE", or "SUPERSEDED": the call has
+    another award."""
+    agents: tuple[str, ...] = ()
+    """The winners whose stakes cannot be; empty means that none can."""
+    retry_at: float | None = None
+    """When it may be different, on the gateway's clock: a budget begins anew."""
+    detail: str = ""
+    """What exactly the store has refused, "BUDGET_UNKNOWN: project:vision"; for the initiator."""
+
+
+class HoldRefused(msgspec.Struct, frozen=True, gc=False):
+    """The units that an offer was to hold are not to be had."""
+
+    sender: str = ""
+    msg_id: str = ""
+    agent: str = ""
+    offer_id: str = ""
+    reason: str = ""
+
+
 class DeadlinePassed(msgspec.Struct, frozen=True, gc=False):
     """The time that the state was waiting for has come."""
 
@@ -123,6 +207,8 @@ class DeadlinePassed(msgspec.Struct, frozen=True, gc=False):
 
 Event = (
     OfferReceived
+    | CommitmentReceived
+    | RevisedCallReceived
     | MalformedReceived
     | RefusalReceived
     | NotUnderstoodReceived
@@ -134,5 +220,8 @@ Event = (
     | CounterReceived
     | ThinkingReceived
     | AgentGone
+    | Settled
+    | NotSettled
+    | HoldRefused
     | DeadlinePassed
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from policy.auction import keeps_conceding
+from policy.call import Terms
 from policy.closing import Script, Step, close
 from policy.effects import Effect
 from policy.events import (
@@ -18,8 +20,9 @@ from policy.events import (
     OfferReceived,
     RefusalReceived,
 )
+from policy.issues import fault
 from policy.refusals import refuse
-from policy.states import Phase, State
+from policy.states import State
 from policy.thinking import awake, round_ends
 
 
@@ -33,15 +36,25 @@ def offer(state: State, event: OfferReceived, now: float) -> Step:
         return state, _answered_twice(event, answered)
     if sender not in terms.eligible:
         return state, refuse(event, "NOT_A_PARTY", "the call was not sent to you")
-    if event.valid_until is not None and event.valid_until < now:
-        return state, refuse(event, "OFFER_EXPIRED", "the offer has ended before it came")
-    if event.fields.get("round", terms.round) != terms.round:
+    until, round_ = event.valid_until, event.fields.get("round", terms.round)
+    if round_ != terms.round or (until is not None and until < now):
+        return state, why_unfit(terms, event, now)
+    if terms.issues:
+        wrong = fault(terms.issues, event.fields.get("terms"))
+        if wrong is not None:
+            refusal = refuse(event, "TERMS_INVALID", wrong.reason, wrong.remedy)
+            state, after = malformed(state, MalformedReceived(sender, event.msg_id), now)
+            return state, refusal + after
+    if terms.call.fairness is not None and not keeps_conceding(terms, event):
         return state, refuse(
-            event, "WRONG_STATE", "the offer is for another round", f"use round {terms.round}"
+            event,
+            "MUST_CONCEDE",
+            "the offer is no better than your last one",
+            "offer the initiator something better, or refuse",
         )
     answers = {**state.answers, sender: event.msg_id}
     offers = (*state.offers, event)
-    state = State(terms, Phase.OPEN, state.due, answers, offers, state.told, state.aside, None)
+    state = State(terms, state.phase, state.due, answers, offers, state.told, state.aside, None)
     effects: list[Effect] = [] if terms.sealed else [terms.relay]
     if (
         len(offers) < terms.quorum
@@ -51,6 +64,17 @@ def offer(state: State, event: OfferReceived, now: float) -> Step:
     ):
         return state, effects
     return _after_answer(state, now, effects)
+
+
+def why_unfit(terms: Terms, event: OfferReceived, now: float) -> list[Effect]:
+    """Refuse an offer that has ended already, or is for another round."""
+    if event.valid_until is not None and event.valid_until < now:
+        return refuse(event, "OFFER_EXPIRED", "the offer has ended before it came")
+    if event.fields.get("round", terms.round) != terms.round:
+        return refuse(
+            event, "WRONG_STATE", "the offer is for another round", f"use round {terms.round}"
+        )
+    return []
 
 
 def _answered_twice(event: OfferReceived, answered: str) -> list[Effect]:

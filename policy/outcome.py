@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from policy.auction import Ranked
+from policy.fairness import Fairness, figures
+from policy.settling import refusal, shown
 from policy.states import Award, Course, State
 
 RANKING_SHOWN_MAX = 256
@@ -26,6 +28,7 @@ def outcome(
         "negotiation_id": call.negotiation_id,
         "state": ended,
         "reason": reason,
+        **(refusal(course.settlement, reason) if ended == "no_award" else {}),
         "closed_by": course.closed_by,
         "policy": call.acceptance.label,
         "round": call.round,
@@ -42,6 +45,7 @@ def outcome(
                 "value": award.value,
                 "price": award.price,
                 "rank": award.rank,
+                **_held(course, award),
             }
             for award in awards
         ],
@@ -49,7 +53,21 @@ def outcome(
         "opened_at": call.opened_at,
         "closed_at": course.closed_at,
         "decided_at": now,
+        **_fair(call.fairness, awards, call.eligible),
     }
+
+
+def _fair(
+    fairness: Fairness | None, awards: Sequence[Award], eligible: Sequence[str]
+) -> dict[str, object]:
+    if fairness is None:
+        return {}
+    won = {award.agent: award.price for award in awards}
+    return {"fairness": figures(fairness, eligible, won)}
+
+
+def _held(course: Course, award: Award) -> dict[str, object]:
+    return {} if course.settlement is None else shown(course.settlement, award.agent)
 
 
 def is_complete(state: State) -> bool:

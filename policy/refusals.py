@@ -9,13 +9,17 @@ from policy.events import (
     AgentGone,
     CancelReceived,
     ConfirmReceived,
+    CounterReceived,
     DeadlinePassed,
     Event,
+    HoldRefused,
     MalformedReceived,
+    NotSettled,
     NotUnderstoodReceived,
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    Settled,
     ThinkingReceived,
 )
 from policy.states import Phase, State
@@ -39,13 +43,16 @@ def refuse(event: Event, code: str, reason: str, remedy: str = "") -> list[Effec
 def answer(state: State, event: Event) -> list[Effect]:
     """Return the answer to an event that means nothing where the negotiation stands.
 
-    What nobody waits for an answer to is passed over: timers of an earlier phase, agents that
-    are gone and owe nothing, a not-understood that ends a conversation which is over.
+    What nobody waits for an answer to is passed over: timers of an earlier phase, what the store
+    says too late, agents that are gone and owe nothing, a not-understood that ends a
+    conversation which is over.
     """
     terms, phase, sender = state.terms, state.phase, event.sender
     is_initiator = sender == terms.initiator
     match event:
         case DeadlinePassed() | AgentGone() | MalformedReceived():
+            return []
+        case Settled() | NotSettled() | HoldRefused():
             return []
         case _ if not is_initiator and sender not in terms.eligible:
             return refuse(event, "NOT_A_PARTY", "you are not a party of this negotiation")
@@ -76,6 +83,13 @@ def answer(state: State, event: Event) -> list[Effect]:
             return _answer_report(state, event)
         case CancelReceived() if is_initiator:
             return refuse(event, "WRONG_STATE", "the negotiation is over")
+        case CounterReceived(terms=said, value=None) if said and not is_initiator:
+            return refuse(
+                event,
+                "WRONG_STATE",
+                "offers are compared by their value here",
+                "answer the call with an offer that has a value",
+            )
         case _:
             return refuse(event, "WRONG_STATE", f"this is not possible while it is {phase.value}")
 

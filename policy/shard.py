@@ -61,13 +61,13 @@ class Shard(Generic[Cause]):
         """Asked before each slice. A shard whose negotiations may be somebody else's by now stands
         still, and its queue fills."""
         self._queue_max = queue_max
-        self._queue: deque[tuple[float, str, Event | Call, Cause]] = deque()
+        self._queue: deque[tuple[float, str, Event | Call, Cause | None]] = deque()
         self._posted = asyncio.Event()
         self._idle = False  # a flag is asked more cheaply than an Event, and at every post
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._held: dict[str, int] = {}
-        self._deferred: dict[str, list[tuple[float, str, Event | Call, Cause]]] = {}
+        self._deferred: dict[str, list[tuple[float, str, Event | Call, Cause | None]]] = {}
         self._room = asyncio.Event()
         self._room.set()
         self.events_total = 0
@@ -87,7 +87,7 @@ class Shard(Generic[Cause]):
         return len(self._queue)
 
     def post(
-        self, received_at: float, negotiation_id: str, event: Event | Call, cause: Cause
+        self, received_at: float, negotiation_id: str, event: Event | Call, cause: Cause | None
     ) -> bool:
         """Queue an event, or a call that opens; False when the caller must wait for `room`.
 
@@ -208,7 +208,7 @@ class Shard(Generic[Cause]):
                     (now, negotiation_id, event, cause)
                 )
                 continue
-            if isinstance(event, Call):
+            if type(event) is Call:
                 effects: list[Effect] | None = table.open(event, now)
             else:
                 effects = table.apply(negotiation_id, event, now)

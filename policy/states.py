@@ -1,20 +1,25 @@
-"""Where a contract net stands, as a value that can be compared, pickled and moved.
+"""Where a negotiation stands, as a value that can be compared, pickled and moved.
 
-A `State` has three parts that change at different speeds: what every offer changes (answers,
-offers), what happens rarely (`Aside`), and what exists only after the close (`Course`). The
-terms never change and are shared by all states of a negotiation.
+Every protocol has a state of its own; `Negotiation` is what all of them offer to the table and
+the shell, and `View` what they show to operators.
+
+`State` is that of a contract net. It has three parts that change at different speeds: what every
+offer changes (answers, offers), what happens rarely (`Aside`), and what exists only after the
+close (`Course`). The terms never change and are shared by all states of a negotiation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Protocol
 
 import msgspec
 
 from policy.auction import Ranked
-from policy.call import Terms
+from policy.call import Call, Terms
 from policy.events import OfferReceived
+from policy.settling import Settlement
 
 
 class Phase(Enum):
@@ -27,6 +32,8 @@ class Phase(Enum):
     """Offers are taken."""
     CLOSED = "closed"
     """The initiator decides."""
+    SETTLING = "settling"
+    """The store is asked to write the award."""
     CONFIRMING = "confirming"
     """Winners were asked to confirm."""
     COMMITTED = "committed"
@@ -42,6 +49,59 @@ class Phase(Enum):
 
 
 ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.NO_AWARD)
+_COMMITTED = Phase.COMMITTED  # to look a member up in an enum takes long
+
+
+class View(msgspec.Struct, frozen=True, gc=False):
+    """What an operator is shown of a negotiation, whatever its protocol."""
+
+    offers: int
+    """Offers that stand, or stood when it ended."""
+    answered: int
+    """Agents that have answered for themselves."""
+    parties: Mapping[str, str]
+    """Where each agent stands, in a word: "called", "offered", "won", "to_move"."""
+    values: Mapping[str, float]
+    """What agents offer, as far as an operator may see it: nothing that is sealed."""
+    closed_by: str = ""
+    """How it was closed; "" before."""
+    reason: str = ""
+    """Why it ended as it did; "" before."""
+    round: int = 1
+
+
+class CommonTerms(Protocol):
+    """What the terms of every protocol tell."""
+
+    @property
+    def call(self) -> Call: ...
+    @property
+    def initiator(self) -> str: ...
+    @property
+    def eligible(self) -> frozenset[str]: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def deadline(self) -> float: ...
+
+
+class Negotiation(Protocol):
+    """Where one negotiation stands, whatever its protocol: a value, frozen and picklable."""
+
+    @property
+    def terms(self) -> CommonTerms: ...
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def due(self) -> float:
+        """When time itself moves the negotiation on; once it is final, when it is forgotten."""
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing is awaited any more."""
+
+    def view(self) -> View:
+        """Return what an operator is shown."""
 
 
 class Aside(msgspec.Struct, frozen=True, gc=False):
@@ -106,10 +166,20 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     """When the initiator was asked to decide, if it was."""
     outcome: Mapping[str, object] | None = None
     """What the initiator was told in the end, without the ranking."""
+    settling: tuple[Award, ...] = ()
+    """Awards that the store is asked to write."""
+    settlement: Settlement | None = None
+    """What awards hold, where they hold something."""
+
+
+def net_of(state: Negotiation) -> State | None:
+    """Return the contract net that a negotiation is, or is built around as its `net`, if any."""
+    net = state if type(state) is State else getattr(state, "net", None)
+    return net if isinstance(net, State) else None
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
-    """Where one negotiation stands."""
+    """Where one contract net stands."""
 
     terms: Terms
     phase: Phase
@@ -128,7 +198,21 @@ class State(msgspec.Struct, frozen=True, gc=False):
     def is_final(self) -> bool:
         """Tell whether nothing is awaited any more; `due` then says when to forget it."""
         return self.phase in ENDED or (
-            self.phase is Phase.COMMITTED and self.terms.call.report_within is None
+            self.phase is _COMMITTED and self.terms.call.report_within is None
+        )
+
+    def view(self) -> View:
+        """Return what an operator is shown; no value before the close."""
+        course, offers = self.course, len(self.offers)
+        outcome = None if course is None else course.outcome
+        return View(
+            offers=offers if outcome is None else int(str(outcome["offers"])),
+            answered=sum(answer != "" for answer in self.answers.values()),
+            parties={agent: _word_for(self, agent) for agent in self.terms.call.eligible},
+            values=_values(self),
+            closed_by="" if course is None else course.closed_by,
+            reason="" if outcome is None else str(outcome["reason"]),
+            round=self.terms.round,
         )
 
     def __repr__(self) -> str:
@@ -137,3 +221,34 @@ class State(msgspec.Struct, frozen=True, gc=False):
             f"{len(self.offers)} offers, {len(self.answers)} of {self.terms.size} answered, "
             f"due at {self.due:g}>"
         )
+
+
+def _values(state: State) -> dict[str, float]:
+    course = state.course
+    if course is None:
+        return {}
+    values = {offer.sender: offer.value for offer in state.offers}
+    values |= {ranked[0].sender: ranked[0].value for ranked in course.ranking}
+    return values | {award.agent: award.value for award in course.awards}
+
+
+def _word_for(state: State, agent: str) -> str:
+    """Return where an agent stands."""
+    course, aside = state.course, state.aside
+    answer = state.answers.get(agent)
+    decided = course is not None and course.outcome is not None
+    if course is not None and any(award.agent == agent for award in course.pending):
+        return "confirming"
+    if course is not None and decided and any(one.agent == agent for one in course.awards):
+        return "won"
+    if agent in aside.withdrawn:
+        return "withdrawn"
+    if agent in aside.late:
+        return "late"
+    if agent in aside.declined:
+        return "declined"
+    if answer == "":
+        return "gone"
+    if answer is not None:
+        return "lost" if decided else "offered"
+    return "thinking" if agent in aside.thinking else "called"

@@ -10,20 +10,31 @@ A `Record` is everything a negotiation was made of; `replay` makes it again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from policy.call import Call, Terms, objection
-from policy.contract_net import State, open_call, step
+from policy.call import Call
 from policy.effects import Effect, Refuse
-from policy.events import DeadlinePassed, Event, OfferReceived
+from policy.events import (
+    CounterReceived,
+    DeadlinePassed,
+    Event,
+    OfferReceived,
+    RevisedCallReceived,
+)
+from policy.fairness import Fairness
+from policy.fairness import objection as unfairness
+from policy.protocols import PROTOCOLS, Protocol
+from policy.states import CommonTerms, Negotiation
 
 DUE_MAX = 1_024
 """How many negotiations one look at the clock yields; the next look yields more."""
 IDLE_EVENTS_MAX = 1_000
 """How many events that changed nothing a record keeps; those that did are all kept."""
+WHOLE_EVENTS_MAX = 32
+"""How many of those a record keeps with their payloads, because they were refused for them."""
 _STALE_TIMERS_MAX = 1_024
 
 
@@ -34,19 +45,27 @@ class Record:
     call: Call
     opened_at: float
     events: tuple[tuple[float, Event], ...]
+    effects: tuple[Sequence[Effect], ...] = field(default=(), compare=False)
+    """What the opening and each event led to when it was live; empty where nobody knows."""
 
 
-def replay(record: Record) -> list[list[Effect]]:
+def replay(record: Record, protocols: Mapping[str, Protocol] = PROTOCOLS) -> list[list[Effect]]:
     """Return the effects of the opening and of each event, as they were when it was live."""
-    return [effects for _, effects in trace(record)]
+    return [effects for _, effects in trace(record, protocols)]
 
 
-def trace(record: Record) -> Iterator[tuple[State, list[Effect]]]:
-    """Yield every state with the effects that led to it, from the opening on."""
-    state, effects = open_call(record.call, record.opened_at)
+def trace(
+    record: Record, protocols: Mapping[str, Protocol] = PROTOCOLS
+) -> Iterator[tuple[Negotiation, list[Effect]]]:
+    """Yield every state with the effects that led to it, from the opening on.
+
+    Raises KeyError for a protocol that is not among `protocols`.
+    """
+    protocol = protocols[record.call.protocol]
+    state, effects = protocol.open_call(record.call, record.opened_at)
     yield state, effects
     for now, event in record.events:
-        state, effects = step(state, event, now)
+        state, effects = protocol.step(state, event, now)
         yield state, effects
 
 
@@ -54,7 +73,7 @@ def trace(record: Record) -> Iterator[tuple[State, list[Effect]]]:
 class Snapshot:
     """What a table holds, as a value."""
 
-    states: tuple[State, ...]
+    states: tuple[Negotiation, ...]
     records: tuple[Record, ...]
     """Empty unless the table keeps records."""
 
@@ -62,30 +81,45 @@ class Snapshot:
 class _Diary:
     """What happens to one negotiation, while it happens."""
 
-    __slots__ = ("call", "events", "idle", "opened_at")
+    __slots__ = ("call", "effects", "events", "idle", "opened_at", "whole")
 
-    def __init__(self, call: Call, opened_at: float) -> None:
+    def __init__(self, call: Call, opened_at: float, effects: list[Effect]) -> None:
         self.call = call
         self.opened_at = opened_at
         self.events: list[tuple[float, Event]] = []
-        self.idle = 0
+        self.effects: list[Sequence[Effect]] = [effects]
+        self.idle = self.whole = 0
 
-    def note_idle(self, now: float, event: Event) -> None:
-        """Note an event that changed nothing."""
+    def note_whole(self, now: float, event: Event, effects: list[Effect]) -> None:
+        """Note an event that was refused for its payload, while there is room for so much."""
+        self.whole += 1
+        if self.whole <= WHOLE_EVENTS_MAX:
+            self.note_idle(now, event, effects)
+
+    def note_idle(self, now: float, event: Event, effects: list[Effect]) -> None:
+        """Note an event that changed nothing, while there is room for such events."""
         self.idle += 1
         if self.idle <= IDLE_EVENTS_MAX:
-            self.events.append((now, _slight(event)))
+            self.events.append((now, event))
+            self.effects.append(effects)
 
 
 class Table:
     """The negotiations of one shard, by their ids."""
 
     def __init__(
-        self, limit_open: int = 10_000, limit_finished: int = 10_000, *, keep_records: bool = False
+        self,
+        limit_open: int = 10_000,
+        limit_finished: int = 10_000,
+        *,
+        keep_records: bool = False,
+        protocols: Mapping[str, Protocol] = PROTOCOLS,
     ) -> None:
         self._limit_open = limit_open
         self._limit_finished = limit_finished
-        self._states: dict[str, State] = {}
+        self._protocols = protocols
+        self._steps = {name: protocol.step for name, protocol in protocols.items()}
+        self._states: dict[str, Negotiation] = {}
         self._finished: dict[str, None] = {}  # in the order in which they ended
         self._timers: list[tuple[float, str]] = []  # some of them stale
         self._keep_records = keep_records
@@ -111,7 +145,7 @@ class Table:
         """Return the ids of all that are known; not to be kept while the table changes."""
         return self._states.keys()
 
-    def state(self, negotiation_id: str) -> State | None:
+    def state(self, negotiation_id: str) -> Negotiation | None:
         """Return where a negotiation stands."""
         return self._states.get(negotiation_id)
 
@@ -125,12 +159,15 @@ class Table:
             return [] if known.terms.call.msg_id == call.msg_id else [_id_taken(call)]
         if self.open_count >= self._limit_open:
             return [_overloaded(call, self._limit_open)]
-        refusal = objection(call)
-        if refusal is not None:
-            return [refusal]
-        state, effects = open_call(call, now)
+        protocol = self._protocols.get(call.protocol)
+        refusal = _unknown_protocol(call) if protocol is None else protocol.objection(call)
+        if refusal is None and call.fairness is not None:
+            refusal = _unfair(call, call.fairness)
+        if protocol is None or refusal is not None:
+            return [] if refusal is None else [refusal]
+        state, effects = protocol.open_call(call, now)
         if self._keep_records:
-            self._diaries[call.negotiation_id] = _Diary(call, now)
+            self._diaries[call.negotiation_id] = _Diary(call, now, effects)
         self._enter(call.negotiation_id, state)
         return effects
 
@@ -142,17 +179,23 @@ class Table:
         state = self._states.get(negotiation_id)
         if state is None:
             return None
-        if isinstance(event, DeadlinePassed) and now >= state.due and state.is_final:
+        if type(event) is DeadlinePassed and now >= state.due and state.is_final:
             self._forget(negotiation_id)
             return []
+        step = self._steps[state.terms.call.protocol]
         changed, effects = step(state, event, now)
         diary = self._diaries.get(negotiation_id)
         if changed is state:
             if diary is not None:
-                diary.note_idle(now, event)
+                slight = _slight(event)
+                if slight is event or step(state, slight, now) == (state, effects):
+                    diary.note_idle(now, slight, effects)
+                else:
+                    diary.note_whole(now, event, effects)
         else:
             if diary is not None:
                 diary.events.append((now, event))
+                diary.effects.append(effects)
             self._states[negotiation_id] = changed
             if changed.due != state.due or changed.phase is not state.phase:
                 self._enter(negotiation_id, changed)
@@ -201,7 +244,7 @@ class Table:
             self._diaries.pop(negotiation_id, None)
         return record
 
-    def open_terms(self) -> Iterator[Terms]:
+    def open_terms(self) -> Iterator[CommonTerms]:
         """Yield the terms of the negotiations that are not over."""
         finished = self._finished
         for negotiation_id, state in self._states.items():
@@ -218,15 +261,16 @@ class Table:
         """Take over what another table held; what is known here already stays."""
         for record in snapshot.records:
             if self._keep_records and not self.knows(record.call.negotiation_id):
-                diary = _Diary(record.call, record.opened_at)
+                diary = _Diary(record.call, record.opened_at, [])
                 diary.events.extend(record.events)
+                diary.effects = list(record.effects or replay(record, self._protocols))
                 self._diaries[record.call.negotiation_id] = diary
         for state in snapshot.states:
             negotiation_id = state.terms.call.negotiation_id
             if not self.knows(negotiation_id):
                 self._enter(negotiation_id, state)
 
-    def _enter(self, negotiation_id: str, state: State) -> None:
+    def _enter(self, negotiation_id: str, state: Negotiation) -> None:
         """Keep a state that is new or has a new timer; bound what is finished."""
         self._states[negotiation_id] = state
         heapq.heappush(self._timers, (state.due, negotiation_id))
@@ -255,18 +299,24 @@ class Table:
 
 
 def _slight(event: Event) -> Event:
-    """Return an event that changed nothing with no more than its replay needs.
+    """Return an event that changed nothing with no more than its replay needs, most of the time.
 
     Anybody can send offers that do not count, each with a payload of its own.
     """
-    if not isinstance(event, OfferReceived):
-        return event
-    kept = {"round": event.fields["round"]} if "round" in event.fields else {}
-    return replace(event, fields=kept)
+    match event:
+        case OfferReceived(fields=fields) if fields:
+            kept = {"round": fields["round"]} if "round" in fields else {}
+            return replace(event, fields=kept)
+        case CounterReceived():
+            return replace(event, terms={}, conditions=())
+        case RevisedCallReceived():
+            return replace(event, fields={})
+        case _:
+            return event
 
 
 def _record(diary: _Diary) -> Record:
-    return Record(diary.call, diary.opened_at, tuple(diary.events))
+    return Record(diary.call, diary.opened_at, tuple(diary.events), tuple(diary.effects))
 
 
 def _id_taken(call: Call) -> Refuse:
@@ -276,6 +326,23 @@ def _id_taken(call: Call) -> Refuse:
         "DUPLICATE",
         "another call has this negotiation id",
         "leave the id to the gateway",
+    )
+
+
+def _unfair(call: Call, fairness: Fairness) -> Refuse | None:
+    second_price = call.acceptance.select == "vickrey" or call.options.get("price") == "second"
+    return unfairness(
+        fairness, call.initiator, call.msg_id, len(call.eligible), second_price=second_price
+    )
+
+
+def _unknown_protocol(call: Call) -> Refuse:
+    return Refuse(
+        call.initiator,
+        call.msg_id,
+        "UNKNOWN_PROTOCOL",
+        "the gateway does not speak this negotiation protocol",
+        "leave protocol out, or name one that it speaks",
     )
 
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from llmx import strategies
 from llmx.agent import Agent
 from llmx.backoff import Backoff
+from llmx.bargain import Accept, Bargain, End, Move, Proposal, Propose
+from llmx.bargaining import CalledBargain
 from llmx.calls import Answer, Call, Offer, Refusal, Verdict, Words
 from llmx.control import Control
 from llmx.corrections import Correction
@@ -34,6 +36,7 @@ from llmx.errors import (
     Unreachable,
 )
 from llmx.events import (
+    Agreement,
     Event,
     OfferMade,
     OfferRefused,
@@ -50,6 +53,7 @@ from llmx.messages import NEGOTIATION_SCHEMA, SCHEMAS, TEXT_SCHEMA, Message
 from llmx.negotiation import Negotiation
 from llmx.receipts import Delivery
 from llmx.runner import run
+from llmx.stakes import Lock, Payment
 from llmx.thinking import Thinking
 from llmx.turns import StandingOffer, Turn
 
@@ -59,17 +63,24 @@ __all__ = [
     "NEGOTIATION_SCHEMA",
     "SCHEMAS",
     "TEXT_SCHEMA",
+    "Accept",
     "Agent",
+    "Agreement",
     "Answer",
     "Backoff",
+    "Bargain",
     "Call",
+    "CalledBargain",
     "Control",
     "ControlError",
     "Correction",
     "Delivery",
+    "End",
     "Event",
     "LlmxError",
+    "Lock",
     "Message",
+    "Move",
     "Negotiation",
     "NegotiationLost",
     "NotAllowed",
@@ -79,6 +90,9 @@ __all__ = [
     "OfferWithdrawn",
     "Opened",
     "Outcome",
+    "Payment",
+    "Proposal",
+    "Propose",
     "ProtocolError",
     "Ranked",
     "RankedOffer",

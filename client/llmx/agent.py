@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Self, overload
 
 from llmx.backoff import Backoff
+from llmx.bargaining import Bargains, CalledBargain
 from llmx.calls import Call, Offer, Refusal
 from llmx.channel import Tls
 from llmx.contractor import Contractor
@@ -27,8 +28,10 @@ from llmx.dispatch import Dispatch
 from llmx.errors import SessionError
 from llmx.events import Outcome, RankedOffer
 from llmx.handlers import Handlers
+from llmx.hearing import Hearing
+from llmx.initiating import call_body
 from llmx.messages import TEXT_SCHEMA, Drafts, Recipients
-from llmx.negotiation import Negotiation, call_body, decide
+from llmx.negotiation import Negotiation, decide
 from llmx.receipts import Delivery
 from llmx.reception import Reception
 from llmx.session import Session
@@ -43,7 +46,7 @@ USER_AGENT = "llmx-python/0.1"
 WAITING_MAX = 4096
 
 
-class Agent:
+class Agent(Hearing):
     """An agent and its session with a gateway."""
 
     def __init__(
@@ -99,7 +102,7 @@ class Agent:
         self.control = Control(self.gateway, tokens, tls)
         """Consent, groups, topics, schemas and policies."""
         self._drafts = Drafts(agent_id)
-        self._handlers = Handlers(self, Agent)
+        self._handlers = Handlers(self, Hearing)
         self._dispatch = Dispatch(handlers_max, WAITING_MAX)
         self._session = Session(
             self.gateway,
@@ -112,10 +115,12 @@ class Agent:
         self._contractor = Contractor(
             self._session, self._drafts, self._dispatch, self._handlers, repairs_max
         )
+        bargains = Bargains(agent_id, self._session, self._drafts, self._dispatch, self._handlers)
         self._reception = Reception(
             agent_id,
             self._session,
             self._contractor,
+            bargains,
             self.control,
             self._dispatch,
             self._handlers,
@@ -164,57 +169,6 @@ class Agent:
             await self.control.close()
             if tasks is not None:
                 await tasks.__aexit__(None, None, None)
-
-    # ------------------------------------------------------------------ hooks
-
-    def on_cfp(self, call: Any, /) -> Any:
-        """Answer a call: takes a Call, returns an Offer, a Refusal, or None to refuse."""
-        return self._hook("on_cfp", call)
-
-    def on_outcome(self, verdict: Any, /) -> Any:
-        """Hear how a negotiation ended in which an offer was made: takes a Verdict."""
-        return self._hook("on_outcome", verdict)
-
-    def on_confirm(self, verdict: Any, /) -> Any:
-        """Stand by an offer that won: takes a Verdict, returns a bool. Default: True."""
-        return self._hook("on_confirm", verdict)
-
-    def on_award(self, verdict: Any, /) -> Any:
-        """Do the work that was won: takes a Verdict.
-
-        Where the call asks for a report, what is returned is reported as the result and an
-        exception as the failure.
-        """
-        return self._hook("on_award", verdict)
-
-    def on_refused(self, refused: Any, offer: Any = None, /) -> Any:
-        """Repair an offer that the gateway refused: takes a Refused and the Offer.
-
-        Returns a better Offer, or None to give up. Asked at most `repairs_max` times a call.
-        """
-        return self._hook("on_refused", refused)
-
-    def on_offer(self, offer: Any, /) -> Any:
-        """Hear an offer to any negotiation of this agent: takes an OfferMade."""
-        return self._hook("on_offer", offer)
-
-    def on_message(self, message: Any, /) -> Any:
-        """Hear a plain message, whether or not it is about a negotiation: takes a Message."""
-        return self._hook("on_message", message)
-
-    def on_failure(self, message: Any, /) -> Any:
-        """Hear that a message could not be delivered: takes a Message, see its `body`."""
-        return self._hook("on_failure", message)
-
-    def on_slow_consumer(self, warning: Any, /) -> Any:
-        """Hear that messages come faster than they are handled: takes a SlowConsumer."""
-        return self._hook("on_slow_consumer", warning)
-
-    def _hook(self, name: str, handler: Any) -> Any:
-        if not callable(handler):
-            raise TypeError(f"{name} decorates a function, or is overridden in a subclass")
-        self._handlers.put(name, handler)
-        return handler
 
     def follow(self, strategy: Strategy) -> None:
         """Let a strategy answer the calls and hear the verdicts."""
@@ -331,6 +285,33 @@ class Agent:
             body,
             enter=self._reception.enter,
             leave=self._reception.leave,
+            patience=self._patience,
+        )
+
+    def bargain(
+        self,
+        cfp: Mapping[str, Any],
+        *,
+        to: str,
+        protocol: str = "alternating-offers",
+        consent: str = "",
+        durable: bool = False,
+    ) -> CalledBargain:
+        """Return a bargain with one agent; entering it with `async with` sends the call.
+
+        `cfp` is the payload of the call; its rules are the object `bargaining`, its deadline
+        or reply_within (default 10 s) bounds all rounds together.
+        """
+        body = call_body({"protocol": protocol, **cfp}, None)
+        call = self._drafts.write(Act.ACT_CFP, body, to, consent=consent, durable=durable)
+        enter, leave = self._reception.enter, self._reception.leave
+        return CalledBargain(
+            self._session,
+            self._drafts,
+            call,
+            body,
+            enter=enter,
+            leave=leave,
             patience=self._patience,
         )
 

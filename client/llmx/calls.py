@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from llmx.messages import Message, number_in, object_in, text_in
+from llmx.stakes import Lock, Payment, locks_in, payment_in
 from llmx.thinking import Ask, Thinking, nobody_waits
 from llmx.turns import Turn
 from llmx.v1.envelope_pb2 import Envelope
@@ -31,6 +32,8 @@ class Offer:
     """May the offer be withdrawn before its award?"""
     text: str = ""
     """Words for a person or an LLM."""
+    hold: bool = False
+    """Hold the call's resources while the offer is valid, so that it cannot fail for them?"""
 
     def body(self) -> dict[str, Any]:
         """Return the payload without "$schema" and "act"."""
@@ -45,6 +48,8 @@ class Offer:
             body["revocable"] = True
         if self.text:
             body["text"] = self.text
+        if self.hold:
+            body["hold"] = True
         return body
 
 
@@ -104,9 +109,15 @@ class Call(Message):
         return number_in(self.body, "reserve")
 
     @property
+    def protocol(self) -> str:
+        """Return how it is negotiated, "contract-net" when it does not say."""
+        return text_in(self.body, "protocol") or "contract-net"
+
+    @property
     def round(self) -> int:
         """Return the number of the round, from 1."""
-        return int(number_in(self.body, "round") or 1)
+        said = number_in(self.body, "round")
+        return int(said or (self.turn.round if self.turn else 1))
 
     @property
     def report_within(self) -> float | None:
@@ -158,9 +169,10 @@ class Call(Message):
         valid_for: float | None = None,
         revocable: bool = False,
         text: str = "",
+        hold: bool = False,
     ) -> Offer:
         """Return an offer; the handler returns it in turn."""
-        return Offer(value, conditions, terms, valid_for, revocable, text)
+        return Offer(value, conditions, terms, valid_for, revocable, text, hold)
 
     def refuse(self, reason: str = "") -> Refusal:
         """Return a refusal; the handler returns it in turn."""
@@ -208,6 +220,18 @@ class Verdict:
     """What else the award says."""
     turn: Turn | None = None
     """How long there is to confirm, where the winner is asked to."""
+    retry_at: float | None = None
+    """When it may be different, seconds since 1970 by the gateway's clock: a budget begins anew."""
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """Return the units that the award has locked."""
+        return locks_in(self.award)
+
+    @property
+    def payment(self) -> Payment | None:
+        """Return the credit that is held or paid for the award."""
+        return payment_in(self.award)
 
     def thinking(self, seconds: float | None = None) -> Thinking:
         """Ask for more time to confirm, as `Call.thinking` does for an answer."""

@@ -18,30 +18,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from llmx.calls import Call, Offer, Refusal, Verdict, Words
-from llmx.corrections import corrected, draft_of
+from llmx.corrections import REPAIR_CODES, RETRY_CODES, corrected, draft_of
 from llmx.dispatch import Dispatch
 from llmx.errors import Refused, SessionError
 from llmx.handlers import Handlers, ask, settled
 from llmx.messages import Drafts, Message, number_in, object_in, text_in
+from llmx.sealing import is_sealed, sealed
 from llmx.session import Session
 from llmx.standing import Standing, Standings
 from llmx.v1.envelope_pb2 import Act, Envelope
 
 log = logging.getLogger("llmx")
 
-REPAIR_CODES = frozenset(
-    (
-        "SCHEMA_VIOLATION",
-        "INVALID_JSON",
-        "TOO_LARGE",
-        "UNKNOWN_SCHEMA",
-        "MALFORMED_ENVELOPE",
-        "OFFER_EXPIRED",
-    )
-)
-"""What another offer can put right."""
-RETRY_CODES = frozenset(("RATE_EXCEEDED", "OVERLOADED", "VALIDATION_TIMEOUT"))
-"""What waiting can put right."""
 NOT_JSON = (TypeError, ValueError, RecursionError)
 """What writing a payload raises when the author's value is not JSON."""
 CANCELLED = {"done": True, "reason": "cancelled"}
@@ -79,6 +67,9 @@ class Contractor:
         if known is not None:
             self._reopened(known, envelope.negotiation_id)
             return True
+        earlier = self._standings.of_negotiation(envelope.negotiation_id)
+        if earlier is not None:  # of an earlier round, in which the offer binds nobody any more
+            self._standings.forget(earlier)
         call = Call(envelope, lambda seconds: self._think(call, seconds))
         handler = self._handlers.find("on_cfp")
         if handler is None:
@@ -111,6 +102,13 @@ class Contractor:
                 self._reply(Act.ACT_INFORM, CANCELLED, standing)
             return True
         return self._dispatch.put(standing.negotiation_id, lambda: self._hear(standing, message))
+
+    def asked(self, message: Message) -> bool:
+        """Open a sealed bid when the gateway asks for it; False when there is no room for it."""
+        standing = self._standings.of_negotiation(message.negotiation_id)
+        if standing is None or standing.reveal is None or message.turn is None:
+            return True
+        return self._dispatch.put(standing.negotiation_id, lambda: self._reveal(standing))
 
     def refused(self, error: Refused) -> bool:
         """Take the refusal of an offer; False when it was none of ours."""
@@ -177,9 +175,18 @@ class Contractor:
 
     def _offer(self, standing: Standing, offer: Offer) -> None:
         standing.offer = offer
+        body, standing.reveal = sealed(standing.call, offer.body())
+        self._write_offer(standing, body)
+
+    async def _reveal(self, standing: Standing) -> None:
+        await self._session.room()
+        if standing in self._standings and standing.reveal is not None:
+            self._write_offer(standing, standing.reveal)
+
+    def _write_offer(self, standing: Standing, body: Mapping[str, Any]) -> None:
         envelope = self._drafts.write(
             Act.ACT_OFFER,
-            offer.body(),
+            body,
             negotiation_id=standing.negotiation_id,
             in_reply_to=standing.call.msg_id,
         )
@@ -192,6 +199,9 @@ class Contractor:
             self._conclude(standing, draft)
             return
         standing.offer, payload = draft
+        if is_sealed(standing.call):
+            self._offer(standing, standing.offer)
+            return
         envelope = self._drafts.write(
             Act.ACT_OFFER,
             {},
@@ -213,7 +223,9 @@ class Contractor:
         """Answer the same call in the negotiation that took the lost one's place."""
         self._standings.moved(standing, negotiation_id)
         standing.is_adrift = standing.judged = False
-        if standing.envelope is not None:
+        if standing.reveal is not None and standing.offer is not None:
+            self._offer(standing, standing.offer)  # it is committed anew, before it is opened
+        elif standing.envelope is not None:
             again = self._drafts.rewrite(standing.envelope, negotiation_id=negotiation_id)
             self._send_offer(standing, again)
 
@@ -308,6 +320,7 @@ class Contractor:
             detail=text_in(body, "detail"),
             award=object_in(body, "award"),
             turn=message.turn,
+            retry_at=number_in(body, "retry_at"),
         )
 
     async def _confirm(self, standing: Standing, verdict: Verdict) -> bool:

@@ -18,6 +18,8 @@ from llmx.v1 import control_service_pb2 as wire
 from llmx.v1.agent_pb2 import Agent, Group
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.control_service_pb2_grpc import ControlServiceStub
+from llmx.v1.ledger_service_pb2 import GetStatementRequest, GetStatementResponse
+from llmx.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from llmx.v1.policy_pb2 import AcceptanceProfile
 
 CALL_SECONDS = 10.0
@@ -60,6 +62,14 @@ class Control:
                 wire.ListAgentsResponse, "ListAgents", wire.ListAgentsRequest(topic=topic)
             )
         ).agents
+
+    async def statement(self, lines_max: int = 100) -> GetStatementResponse:
+        """Return the agent's own account, what has changed it lately, and its budget.
+
+        Raises ControlError FAILED_PRECONDITION where the gateway keeps no ledger.
+        """
+        request = GetStatementRequest(lines_max=lines_max)
+        return await self._call(GetStatementResponse, "GetStatement", request, LedgerServiceStub)
 
     async def subscribe(self, *topics: str) -> Agent:
         """Listen to more topics; returns the agent as the gateway knows it now."""
@@ -162,7 +172,15 @@ class Control:
             wire.SetDefaultPolicyRequest(name=name),
         )
 
-    async def _call(self, kind: type[T], name: str, request: Message) -> T:
+    async def delete_policy(self, name: str) -> None:
+        """Delete a profile that was put at run time; needs the role "operator"."""
+        await self._call(
+            wire.DeletePolicyResponse, "DeletePolicy", wire.DeletePolicyRequest(name=name)
+        )
+
+    async def _call(
+        self, kind: type[T], name: str, request: Message, stub: type[Any] = ControlServiceStub
+    ) -> T:
         try:
             token = await self._tokens.fetch()
             if self._channel is not None and self._channel_to != self._gateway:
@@ -170,7 +188,7 @@ class Control:
             if self._channel is None:
                 self._channel = open_channel(self._gateway, self._tls)
                 self._channel_to = self._gateway
-            method = getattr(ControlServiceStub(self._channel), name)
+            method = getattr(stub(self._channel), name)
             metadata = (("authorization", f"Bearer {token}"),)
             answer = await method(request, metadata=metadata, timeout=self._timeout)
         except grpc.RpcError as error:

@@ -30,6 +30,21 @@ REASON_CHARACTERS_MAX = 256
 """How many characters of a model's reason the initiator hears."""
 REFUSING = frozenset(("refuse", "not-understood"))
 
+REPAIR_CODES = frozenset(
+    (
+        "SCHEMA_VIOLATION",
+        "INVALID_JSON",
+        "TOO_LARGE",
+        "UNKNOWN_SCHEMA",
+        "MALFORMED_ENVELOPE",
+        "OFFER_EXPIRED",
+        "TERMS_INVALID",
+    )
+)
+"""What another offer can put right."""
+RETRY_CODES = frozenset(("RATE_EXCEEDED", "OVERLOADED", "VALIDATION_TIMEOUT"))
+"""What waiting can put right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -48,8 +63,10 @@ class Correction:
         """Return what to tell a language model that is to try again."""
         error = self.refused
         where = f" at {error.pointer}" if error.pointer else ""
+        joint = " " if error.reason.endswith(".") or not error.remedy else "; "
+        words = f"{error.reason}{joint}{error.remedy}"
         said = [
-            f"Your answer was not accepted: {error.code}{where}. {error.reason} {error.remedy}",
+            f"Your answer was not accepted: {error.code}{where}. {words}",
             f"You sent: {self.answer[:ANSWER_SHOWN_MAX]}",
         ]
         if error.example:

@@ -69,13 +69,16 @@ class Dispatch:
         """Run work as tasks of this group."""
         self._tasks = tasks
 
-    def put(self, key: str, work: Work) -> bool:
-        """Take a piece of work, or return False when too much waits already."""
+    def put(self, key: str, work: Work, *, is_watched: bool = True) -> bool:
+        """Take a piece of work, or return False when too much waits already.
+
+        Work that waits for later messages is not watched: they might wait for its end.
+        """
         if not self.has_room or self._tasks is None:
             return False
         self._waiting += 1
         self._idle.clear()
-        watch = self._watch
+        watch = self._watch if is_watched else None
         if watch is not None:
             watch.begin()
         lane = self._lanes.get(key)

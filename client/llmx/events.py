@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmx.messages import Message, number_in, object_in, text_in
+from llmx.stakes import Lock, Payment, locks_in, payment_in
 from llmx.turns import Turn
 from llmx.v1.negotiation_pb2 import NegotiationOpened
 
@@ -96,6 +97,10 @@ class RankedOffer:
     price: float | None = None
     """What is paid; only for winners."""
     reason: str = ""
+    locks: tuple[Lock, ...] = ()
+    """The units that the award has locked; only for winners."""
+    payment: Payment | None = None
+    """The credit that is held or paid for it; only for winners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,20 @@ class Ranked:
     body: Mapping[str, Any] = field(repr=False, default_factory=dict)
     turn: Turn | None = field(repr=False, default=None)
     """How long there is to decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The proposal that two parties have agreed on."""
+
+    by: str
+    """Who proposed it."""
+    offer_id: str
+    terms: Mapping[str, Any]
+    value: float | None
+    terms_sha256: str
+    """The SHA-256 of the terms in canonical JSON; both parties are told the same."""
+    body: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +151,26 @@ class Outcome:
     def winner(self) -> RankedOffer | None:
         """Return the first winner, or None when there is none."""
         return self.winners[0] if self.winners else None
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """Return what two parties have agreed on, or None; only a bargain has one."""
+        told = object_in(self.body, "agreement")
+        if not told:
+            return None
+        return Agreement(
+            text_in(told, "by"),
+            text_in(told, "offer_id"),
+            object_in(told, "terms"),
+            number_in(told, "value"),
+            text_in(told, "terms_sha256"),
+            told,
+        )
+
+    @property
+    def ended_by(self) -> str:
+        """Return what ended a bargain: "agreement", "end", "rounds", "deadline", for example."""
+        return text_in(self.body, "ended_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +258,6 @@ def _ranked(entry: Mapping[str, Any]) -> RankedOffer:
         number_in(entry, "score"),
         number_in(entry, "price"),
         text_in(entry, "reason"),
+        locks_in(entry),
+        payment_in(entry),
     )

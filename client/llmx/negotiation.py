@@ -5,10 +5,7 @@
             print(event)
     print(n.outcome)
 
-A negotiation is *calling* until the gateway has opened it, *open* until the outcome is
-known, then *over*. Entering waits for the opening; leaving before the outcome cancels it.
-The library keeps the call until the outcome is known and sends it again after every
-reconnect: a gateway that knows it says DUPLICATE, one that lost it opens it anew.
+What is true of every negotiation that this agent calls for stands in `initiating`.
 """
 
 from __future__ import annotations
@@ -16,11 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Self
 
-from llmx.errors import LlmxError, NegotiationLost, Refused, SessionError
+from llmx.errors import Refused
 from llmx.events import (
     Event,
     OfferMade,
@@ -33,29 +29,28 @@ from llmx.events import (
     Report,
     Thought,
     offer_of,
-    opened_of,
     outcome_of,
     ranked_offers,
 )
+from llmx.initiating import REPLY_WITHIN_DEFAULT, Initiated
 from llmx.messages import Drafts, Message, number_in, object_in, text_in
 from llmx.session import Session
 from llmx.thinking import Thinking
 from llmx.turns import Turn
 from llmx.v1.envelope_pb2 import Act, Envelope
-from llmx.v1.negotiation_pb2 import NegotiationOpened
 
 log = logging.getLogger("llmx")
 
-REPLY_WITHIN_DEFAULT = 10.0  # seconds
 EVENTS_MAX = 16_384
 DECIDE_WITHIN_DEFAULT = 30.0  # what the gateway assumes when a call does not say
 CONFIRM_WITHIN_DEFAULT = 10.0
 CONFIRMS_MAX = 64
 SPANS_MAX = 2  # who thinks about a decision or a confirmation has twice its time at most
+SAID_AGAIN = ("task", "constraints", "reserve", "issues")  # who answers may remember no round
 FINAL_STATES = ("committed", "no_award", "cancelled", "done", "failed")
 
 
-class Negotiation:
+class Negotiation(Initiated):
     """A negotiation that this agent initiates."""
 
     def __init__(
@@ -65,36 +60,19 @@ class Negotiation:
         call: Envelope,
         body: Mapping[str, Any],
         *,
-        enter: Callable[[Negotiation], None],
-        leave: Callable[[Negotiation], None],
+        enter: Callable[[Initiated], None],
+        leave: Callable[[Initiated], None],
         patience: float,
     ) -> None:
         """Prepare a negotiation; `Agent.negotiate` does this, entering it sends the call.
 
         `patience` is how many seconds after the last possible moment the outcome is awaited.
         """
-        self.call = call
-        """The call as it is sent."""
-        self.negotiation_id = ""
-        """Empty until the gateway has opened it; another one when it had to be opened anew."""
-        self.offers: list[OfferMade] = []
-        """The offers that came so far."""
-        self.outcome: Outcome | None = None
-        """None until it is known."""
-        self._session = session
-        self._drafts = drafts
-        self._body = body
-        self._enter = enter
-        self._leave = leave
-        self._patience = patience
+        super().__init__(session, drafts, call, body, enter=enter, leave=leave, patience=patience)
         self._events: deque[Event] = deque()
         self._reports: dict[str, Report] = {}
-        self._news = asyncio.Event()
-        self._failure: LlmxError | None = None
-        self._give_up_at = 0.0
         self._told_all = False
         self._turn: Turn | None = None
-        self._eligible: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         state = "over" if self.outcome else "open" if self.negotiation_id else "calling"
@@ -107,27 +85,12 @@ class Negotiation:
 
         Raises Refused when the gateway does not take the call, SessionError without a session.
         """
-        await self._session.room()
-        self._enter(self)
-        try:
-            self._session.post(self.call)
-            while not self.negotiation_id:
-                self._raise_failure()
-                self._news.clear()
-                await self._news.wait()
-        except BaseException:
-            self._leave(self)
-            raise
+        await self._begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Leave; a negotiation without an outcome is cancelled."""
-        self._leave(self)
-        if self.outcome is None and self._failure is None:
-            try:
-                self._session.post(self._act(Act.ACT_CANCEL, {"reason": "initiator_left"}))
-            except SessionError as gone:
-                log.debug("%r is left without a word: %s", self, gone)
+        self._finish()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Return the events from here on; the outcome is the last."""
@@ -142,13 +105,7 @@ class Negotiation:
         while not self._events:
             if self._told_all:
                 raise StopAsyncIteration
-            self._raise_failure()
-            self._news.clear()
-            try:
-                async with asyncio.timeout_at(self._give_up_at):
-                    await self._news.wait()
-            except TimeoutError:
-                self._lose_patience()
+            await self._wait()
         event = self._events.popleft()
         self._told_all = isinstance(event, Outcome)
         return event
@@ -172,10 +129,27 @@ class Negotiation:
             body["reason"] = reason
         await self._session.send(self._act(Act.ACT_REJECT, body, in_reply_to=offer_id))
 
-    async def cancel(self, reason: str = "") -> None:
-        """End the negotiation without a winner. Raises Refused when it is too late for that."""
-        body = {"reason": reason} if reason else {}
-        await self._session.send(self._act(Act.ACT_CANCEL, body))
+    async def revise(
+        self, to: Iterable[OfferMade | RankedOffer | str], changes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Call some of those that offered to another round, under `iterated-contract-net`.
+
+        `to` are their offers, or the agents; `changes` is what is new: task, reserve, issues,
+        reply_within. What is not new is said again as it was. The others are out. What follows is
+        told by the events: offers of the new round, and `Ranked`. Raises Refused.
+        """
+        agents = [one if isinstance(one, str) else one.agent for one in to]
+        within = number_in(self._body, "reply_within") or REPLY_WITHIN_DEFAULT
+        body = {name: self._body[name] for name in SAID_AGAIN if name in self._body}
+        body |= changes or {}
+        if "deadline" not in body:
+            body.setdefault("reply_within", within)
+        earlier = len(self.offers)  # those of the new round may be quicker than the next line
+        revised = self._drafts.write(Act.ACT_CFP, body, agents, negotiation_id=self.negotiation_id)
+        await self._session.send(revised)
+        del self.offers[:earlier]
+        self._body = {**self._body, **body}
+        self._extend(number_in(body, "reply_within") or within)
 
     def thinking(self, seconds: float | None = None) -> Thinking:
         """Ask for more time to decide, once it has come to that: await it to ask once.
@@ -209,43 +183,9 @@ class Negotiation:
 
     # ------------------------------------------------------------------ for the agent
 
-    def opened(self, opened: NegotiationOpened) -> None:
-        """Hear that the gateway has opened the negotiation, perhaps anew."""
-        if opened.negotiation_id == self.negotiation_id:
-            return
-        self.offers.clear()
-        told = opened_of(opened)
-        missing = tuple(agent for agent in self._eligible if agent not in told.eligible)
-        self._eligible = told.eligible + missing
-        self._open(replace(told, missing=missing))
-
-    def is_known_as(self, negotiation_id: str) -> None:
-        """Learn the id from somebody who mentions it: the word of the opening was lost."""
-        if negotiation_id and not self.negotiation_id:
-            self._open(Opened(negotiation_id, (), 0.0, ""))
-
-    def fail(self, error: LlmxError) -> None:
-        """Hear that there will be no outcome."""
-        if self.outcome is not None:
-            return
-        if isinstance(error, SessionError):
-            lost = NegotiationLost(self.negotiation_id, error.detail)
-            lost.__cause__ = error
-            self._failure = lost if self.negotiation_id else error
-        else:
-            self._failure = error
-        self._news.set()
-
-    def hear(self, message: Message) -> bool:
-        """Take a message of this negotiation; False means that too many wait already.
-
-        Raises ValueError when the payload is not what the act promises.
-        """
+    def _hear(self, message: Message) -> bool:
         if len(self._events) >= EVENTS_MAX:
             return False
-        self.is_known_as(message.negotiation_id)
-        if message.negotiation_id != self.negotiation_id:
-            return True  # of a negotiation that was lost with its gateway
         body = message.body
         match message.envelope.act:
             case Act.ACT_OFFER:
@@ -302,51 +242,14 @@ class Negotiation:
         self._events.append(event)
         self._news.set()
 
-    def _open(self, opened: Opened) -> None:
-        self.negotiation_id = opened.negotiation_id
-        self._enter(self)
-        welcome = self._session.welcome
-        now = welcome.now.ToNanoseconds() / 1e9 if welcome else 0.0
-        closes_in = number_in(self._body, "reply_within")
-        if closes_in is None:
-            # The Welcome may be old, and then this is too long: it is a guard, not a deadline.
-            closes_in = max(opened.closes_at - now, 0.0)
-        decide = number_in(self._body, "decide_within") or DECIDE_WITHIN_DEFAULT
-        confirm = number_in(self._body, "confirm_within") or CONFIRM_WITHIN_DEFAULT
-        confirms = min(len(opened.eligible) or 1, CONFIRMS_MAX)
-        asked = SPANS_MAX * (decide + confirm * confirms)
-        longest = closes_in + asked + self._patience
-        self._give_up_at = asyncio.get_running_loop().time() + longest
+    def _begun(self, opened: Opened) -> None:
         self._tell(opened)
 
-    def _lose_patience(self) -> None:
-        if self._session.is_live:
-            why = "the gateway told no outcome in time"
-            raise NegotiationLost(self.negotiation_id, why)
-        self._give_up_at = asyncio.get_running_loop().time() + self._patience
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _act(self, act: Act, body: Mapping[str, Any], *, in_reply_to: str = "") -> Envelope:
-        return self._drafts.write(
-            act,
-            body,
-            negotiation_id=self.negotiation_id,
-            in_reply_to=in_reply_to or self.call.msg_id,
-        )
-
-
-def call_body(cfp: Mapping[str, Any], policy: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the payload of a call, with the policy and a time to reply when it names none."""
-    body = dict(cfp)
-    if policy is not None:
-        body["policy"] = policy if isinstance(policy, str) else dict(policy)
-    if "deadline" not in body:
-        body.setdefault("reply_within", REPLY_WITHIN_DEFAULT)
-    body.pop("act", None)  # the draft writes it
-    return body
+    def _longest(self) -> float:
+        decide = number_in(self._body, "decide_within") or DECIDE_WITHIN_DEFAULT
+        confirm = number_in(self._body, "confirm_within") or CONFIRM_WITHIN_DEFAULT
+        confirms = min(len(self._eligible) or 1, CONFIRMS_MAX)
+        return SPANS_MAX * (decide + confirm * confirms)
 
 
 async def decide(

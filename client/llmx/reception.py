@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from llmx.bargaining import Bargains
 from llmx.contractor import Contractor
 from llmx.control import Control
 from llmx.dispatch import Dispatch
 from llmx.errors import Refused, SessionError
 from llmx.events import OfferMade, SlowConsumer
 from llmx.handlers import Handlers, ask
+from llmx.initiating import Initiated
 from llmx.messages import Message
-from llmx.negotiation import Negotiation
 from llmx.recalls import Recalls
 from llmx.receipts import Deliveries
 from llmx.session import Hooks, Session
@@ -47,6 +48,7 @@ class Reception:
         agent_id: str,
         session: Session,
         contractor: Contractor,
+        bargains: Bargains,
         control: Control,
         dispatch: Dispatch,
         handlers: Handlers,
@@ -71,11 +73,12 @@ class Reception:
         """What the session is to be run with."""
         self._session = session
         self._contractor = contractor
+        self._bargains = bargains
         self._control = control
         self._dispatch = dispatch
         self._handlers = handlers
         self._deliver = deliver
-        self._negotiations: dict[str, Negotiation] = {}
+        self._negotiations: dict[str, Initiated] = {}
         self._recalls = Recalls(session)
 
     # ------------------------------------------------------------------ messages
@@ -94,15 +97,23 @@ class Reception:
         act = envelope.act
         try:
             if act == Act.ACT_CFP:
-                return self._contractor.called(envelope)
+                called = self._bargains if self._bargains.concerns(envelope) else self._contractor
+                return called.called(envelope)
             if act == Act.ACT_FAILURE:
                 self.deliveries.take_failure(Message(envelope))
             # A plain message is no move, even when it names a negotiation or replies to a call.
             negotiation = None if act == Act.ACT_MESSAGE else self._negotiation_of(envelope)
             if negotiation is not None and act not in (Act.ACT_ACCEPT, Act.ACT_REJECT):
                 return self._hear(negotiation, envelope)
+            bargain = (
+                None if act == Act.ACT_MESSAGE else self._bargains.find(envelope.negotiation_id)
+            )
+            if bargain is not None:
+                return bargain.hear(Message(envelope))
             if act in CONTRACTOR_HEARS:
                 return self._contractor.judged(Message(envelope))
+            if act == Act.ACT_INFORM and envelope.HasField("turn"):
+                return self._contractor.asked(Message(envelope))
             if envelope.negotiation_id and act in INITIATOR_HEARS and act != Act.ACT_FAILURE:
                 return True  # of a negotiation that was left
             name = "on_failure" if act == Act.ACT_FAILURE else "on_message"
@@ -111,11 +122,11 @@ class Reception:
             log.warning("message %s cannot be read: %s", envelope.msg_id, error)
             return True
 
-    def _negotiation_of(self, envelope: Envelope) -> Negotiation | None:
+    def _negotiation_of(self, envelope: Envelope) -> Initiated | None:
         known = self._negotiations
         return known.get(envelope.negotiation_id) or known.get(envelope.in_reply_to)
 
-    def _hear(self, negotiation: Negotiation, envelope: Envelope) -> bool:
+    def _hear(self, negotiation: Initiated, envelope: Envelope) -> bool:
         told = len(negotiation.offers)
         if not negotiation.hear(Message(envelope)):
             return False
@@ -180,18 +191,19 @@ class Reception:
 
     def _failed(self, error: SessionError) -> None:
         self.deliveries.fail(error)
+        self._bargains.fail(error)
         for negotiation in set(self._negotiations.values()):
             negotiation.fail(error)
 
     # ------------------------------------------------------------------ negotiations of this agent
 
-    def enter(self, negotiation: Negotiation) -> None:
+    def enter(self, negotiation: Initiated) -> None:
         """Tell a negotiation what comes for it, under its call's id and under its own."""
         self._negotiations[negotiation.call.msg_id] = negotiation
         if negotiation.negotiation_id:
             self._negotiations[negotiation.negotiation_id] = negotiation
 
-    def leave(self, negotiation: Negotiation) -> None:
+    def leave(self, negotiation: Initiated) -> None:
         """Forget a negotiation; what still comes for it is acknowledged and not heard."""
         self._recalls.forget(negotiation)
         for key in [key for key, known in self._negotiations.items() if known is negotiation]:

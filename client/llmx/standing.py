@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from llmx.calls import Call, Offer
 from llmx.v1.envelope_pb2 import Envelope
@@ -28,6 +29,8 @@ class Standing:
     offer: Offer | None = None
     envelope: Envelope | None = None
     """The offer as it was sent; None while the author still thinks."""
+    reveal: Mapping[str, Any] | None = None
+    """What opens the offer, where it was only committed so far."""
     repairs: int = 0
     is_adrift: bool = False
     """Was the negotiation lost with its gateway? Then the call may come anew."""

@@ -18,8 +18,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llmx import valuation
 from llmx.calls import Call, Offer, Refusal, Verdict
 from llmx.events import OfferMade, RankedOffer
+from llmx.valuation import Urgency
 
 AnyOffer = TypeVar("AnyOffer", OfferMade, RankedOffer)
 
@@ -202,6 +204,55 @@ class Reserve(Strategy):
         return units if isinstance(units, int | float) and units > 0 else 1
 
 
+@dataclass(kw_only=True)
+class Worth(Strategy):
+    """What a task is worth, priority × urgency × gain, less a margin; stops when it is too dear."""
+
+    priority: float
+    gain: float
+    """What doing it brings, in credits, at urgency 1."""
+    due_in: float
+    """Seconds, from when the strategy is made, until the task is due."""
+    margin: float = 0.0
+    """The part of the worth that it keeps for itself; 0 bids all of it."""
+    budget: float | None = None
+    """What it may spend in all; None for as much as it likes."""
+    reference: float = 3600.0
+    """A task with so many seconds left has urgency 1."""
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    spent: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Check the parameters and start the time; raises StrategyError."""
+        super().__post_init__()
+        if min(self.priority, self.gain) < 0 or self.reference <= 0:
+            raise StrategyError("priority and gain must be 0 or more, reference above 0")
+        if not 0 <= self.margin < 1:
+            raise StrategyError("margin is a part: 0 or more, and less than 1")
+        self._urgency = Urgency(reference=self.reference)
+        self._due = self.clock() + self.due_in
+
+    def worth(self) -> float:
+        """Return what the task is worth at this moment, 0 once it is over."""
+        return valuation.value(self.priority, self._urgency(self._due - self.clock()), self.gain)
+
+    def price(self, call: Call) -> float | None:
+        """Return the bid, or None when the task is worth nothing, or more than is left."""
+        worth = self.worth()
+        if worth <= 0:
+            return None
+        if call.direction != "allocate":
+            return worth * (1 + self.margin)  # to do without it costs that much at least
+        bid = worth * (1 - self.margin)
+        left = math.inf if self.budget is None else self.budget - self.spent
+        return bid if bid <= left else None
+
+    def heard(self, verdict: Verdict) -> None:
+        """Count what a won bid costs."""
+        if verdict.won and verdict.call.direction == "allocate":
+            self.spent += verdict.offer.value if verdict.price is None else verdict.price
+
+
 _KINDS: dict[str, type[Strategy]] = {
     "fixed": Fixed,
     "cost_plus": CostPlus,
@@ -209,6 +260,7 @@ _KINDS: dict[str, type[Strategy]] = {
     "aspiration": Aspiration,
     "random": Random,
     "reserve": Reserve,
+    "worth": Worth,
 }
 
 NAMES: dict[str, str] = {name: (kind.__doc__ or "") for name, kind in _KINDS.items()}

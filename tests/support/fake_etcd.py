@@ -81,6 +81,11 @@ class FakeEtcd(EtcdClient):
         self._end()
         return self._store.pairs.get(key)
 
+    async def get_prefix(self, prefix: str) -> tuple[list[KeyValue], int]:
+        self._begin()
+        self._end()
+        return list(self._store.under(prefix)), self._store.revision
+
     async def commit(
         self,
         compares: Sequence[Compare],

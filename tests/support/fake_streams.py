@@ -21,6 +21,7 @@ from gateway.auth import Authenticator, Identity
 from gateway.control import ControlService
 from gateway.exchange import Exchange, StreamLimits
 from gateway.headers import SENDABLE, Sender
+from gateway.live_policies import LivePolicies
 from gateway.members import Member
 from gateway.outbox import Parcel
 from gateway.registration import RegistrationLimits
@@ -286,6 +287,7 @@ class Served(Parts):
             self.members,
             registration,
             self.policies,
+            LivePolicies(self.policies),
             self.validation,
             self.negotiations,
             self.router,

@@ -16,6 +16,12 @@ def directory() -> Directory:
     return Directory(Commons("here"))
 
 
+def home_of(known: Directory, tenant: str, agent_id: str) -> str | None:
+    """Return the gateway that is the home of an agent, None when no other one is."""
+    entry = known.entry(tenant, agent_id)
+    return None if entry is None else entry.home
+
+
 def told(applied: Applied) -> tuple[list[str], list[str], list[str]]:
     """Return who appeared, changed and vanished."""
     return (

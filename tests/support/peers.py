@@ -13,7 +13,7 @@ import grpc
 from federation.greeting import OwnGateway
 from federation.link import LinkLimits
 from federation.peer_states import LinkState, PeerAddress, PeeringLimits
-from federation.peer_tls import PeerTls
+from federation.peer_tls import PeerCredentials
 from federation.peering import Peering
 
 SERVICE = "llmx.v1.PeeringService"
@@ -75,7 +75,7 @@ class PeerSide:
         self,
         own: OwnGateway,
         limits: PeeringLimits = QUICK,
-        tls: PeerTls | None = None,
+        tls: PeerCredentials | None = None,
     ) -> None:
         self.own = own
         self.diary = Diary()
@@ -147,7 +147,10 @@ class PeerSide:
 
 
 def side(
-    gateway_id: str, limits: PeeringLimits = QUICK, tls: PeerTls | None = None, **who: object
+    gateway_id: str,
+    limits: PeeringLimits = QUICK,
+    tls: PeerCredentials | None = None,
+    **who: object,
 ) -> PeerSide:
     """Return a gateway of the cluster "test", or of what `who` says."""
     own = OwnGateway(gateway_id, epoch=1, cluster="test", region=f"region-{gateway_id}")

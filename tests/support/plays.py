@@ -16,29 +16,48 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from policy.acceptance import PROFILES, parse
+from policy.auction import commitment
 from policy.call import Call
-from policy.contract_net import Phase, State, open_call, step
-from policy.effects import Effect, Finish, Refuse, Relay, Tell
+from policy.contract_net import Phase
+from policy.effects import (
+    Capture,
+    Effect,
+    Finish,
+    Hold,
+    Refuse,
+    Relay,
+    Release,
+    Settle,
+    Tell,
+)
 from policy.events import (
     AcceptReceived,
     AgentGone,
     CancelReceived,
+    CommitmentReceived,
     ConfirmReceived,
     CounterReceived,
     DeadlinePassed,
     Event,
+    HoldRefused,
     MalformedReceived,
+    NotSettled,
     NotUnderstoodReceived,
     OfferReceived,
     RefusalReceived,
     RejectReceived,
     ReportReceived,
+    RevisedCallReceived,
+    Settled,
     ThinkingReceived,
 )
+from policy.protocols import PROTOCOLS
+from policy.stakes import MICROS, Lock, Stake
 from policy.table import Record, trace
 
 DEADLINE = 10.0
 TIME_UP = DeadlinePassed()
+NONCE = bytes(32)
 
 
 def make_call(
@@ -116,6 +135,52 @@ def thinking(name: str, seconds: float = 30.0, msg_id: str = "") -> ThinkingRece
     return ThinkingReceived(f"agent://{name}", msg_id or f"{name}-thinks", seconds)
 
 
+def settled(number: int, *keys: str, fence: int = 7) -> Settled:
+    """Return that the store has written what was asked for, with one lock for each key."""
+    lock = Lock("gpu", 4, 0.0, 60.0, fence)
+    locks = {f"g.0.n/{key}": (lock,) for key in keys or (f"{number}/1",)}
+    return Settled(number=number, locks=locks)
+
+
+def not_settled(number: int, reason: str, *names: str, **fields: Any) -> NotSettled:
+    agents = tuple(f"agent://{name}" for name in names)
+    return NotSettled(number=number, reason=reason, agents=agents, **fields)
+
+
+def hold_refused(name: str, reason: str = "RESOURCE_GONE") -> HoldRefused:
+    return HoldRefused(agent=f"agent://{name}", offer_id=f"{name}-offer", reason=reason)
+
+
+def sealed(name: str, value: float, msg_id: str = "", **more: object) -> CommitmentReceived:
+    """Let `name` commit a bid."""
+    promise = commitment(NONCE, {"value": value, **more})
+    return CommitmentReceived(f"agent://{name}", msg_id or f"{name}-sealed", promise)
+
+
+def reveal(name: str, value: float, msg_id: str = "", **more: object) -> OfferReceived:
+    """Let `name` open its bid."""
+    fields = {"$schema": "Negotiation.json", "value": value, "nonce": NONCE.hex(), **more}
+    return offer(name, value, msg_id, fields=fields)
+
+
+def revision(
+    names: str = "",
+    round_: int = 0,
+    *,
+    closes_at: float = 100.0,
+    deadline: float = 100.0,
+    by: str = "alice",
+    msg_id: str = "",
+    **fields: object,
+) -> RevisedCallReceived:
+    """Let `by` call these agents to the next round."""
+    invited = tuple(f"agent://{name}" for name in names.split())
+    msg_id = msg_id or f"call-{names.replace(' ', '-')}"
+    return RevisedCallReceived(
+        f"agent://{by}", msg_id, round_, invited, closes_at, deadline, fields
+    )
+
+
 def gone(name: str) -> AgentGone:
     return AgentGone(f"agent://{name}")
 
@@ -130,6 +195,14 @@ def words(effect: Effect) -> str:
             return f"refuse {_name(recipient)} {code}"
         case Finish(outcome):
             return f"finish {outcome['state']}"
+        case Settle(number, stakes):
+            return f"settle {number}: {', '.join(map(_staked, stakes))}"
+        case Hold(stake):
+            return f"hold {_staked(stake)}"
+        case Capture(keys, unlock):
+            return f"capture {_short(keys)}{' and unlock' if unlock else ''}"
+        case Release(keys, reason):
+            return f"release {_short(keys)}: {reason}"
         case Tell(recipient, act, _, _, body):
             return _told(_name(recipient), act, dict(body))
 
@@ -147,12 +220,24 @@ def _told(name: str, act: str, body: dict[str, Any]) -> str:
         case "inform", {"result": {"ranking": ranking, "decide_before": before}}:
             names = " ".join(_name(entry["agent"]) for entry in ranking)
             return f"show {name} {names} until {before:g}"
+        case "inform", {"result": {"reveal_before": before}, "done": False}:
+            return f"ask {name} to reveal until {before:g}"
         case "failure", {"detail": detail, "reason": reason}:
             return f"failure to {name}: {reason} {_name(detail)}"
         case "cancel", {"reason": reason}:
             return f"cancel {name}: {reason}"
         case _:
             raise AssertionError(f"an unexpected {act}: {body}")
+
+
+def _staked(stake: Stake) -> str:
+    locks = [f"{lock.units} {lock.resource}" for lock in stake.locks]
+    paid = [f"{stake.micros / MICROS:g} of {_name(stake.payer)}"] if stake.payer else []
+    return f"{_name(stake.agent)} {' and '.join([*locks, *paid])}"
+
+
+def _short(keys: tuple[str, ...]) -> str:
+    return " ".join(key.partition("/")[2] for key in keys)
 
 
 def _name(address: str) -> str:
@@ -166,8 +251,10 @@ class Play:
         self.call = call
         self.opened = now
         self.events: list[tuple[float, Event]] = []
-        self.state, effects = open_call(call, now)
-        self.history: list[tuple[State, list[Effect]]] = [(self.state, effects)]
+        self._step = PROTOCOLS[call.protocol].step
+        self.state: Any
+        self.state, effects = PROTOCOLS[call.protocol].open_call(call, now)
+        self.history: list[tuple[Any, list[Effect]]] = [(self.state, effects)]
         self.unclaimed = list(effects)
 
     def at(self, now: float, *events: Event) -> Play:
@@ -175,9 +262,11 @@ class Play:
         for event in events:
             self._claimed()
             before = self.state
-            state, effects = step(before, event, now)
+            state, effects = self._step(before, event, now)
             if state is before:
-                assert all(isinstance(e, Refuse | Finish) for e in effects), "a Tell counts"
+                assert all(isinstance(e, Refuse | Finish | Release) for e in effects), (
+                    "a Tell counts"
+                )
             self.state = pickle.loads(pickle.dumps(state))
             assert self.state == state
             self.events.append((now, event))

@@ -153,6 +153,11 @@ class TinyGateway(ExchangeServiceServicer):
         self.members[agent].tell(0, goodbye=goodbye)
         self.members[agent].frames.put_nowait(None)
 
+    def forget(self) -> None:
+        """Know no negotiation and no message any more, as when their owner is gone."""
+        self.rounds.clear()
+        self._ids.clear()
+
     def cut(self, agent: str) -> None:
         """Break the stream of an agent."""
         self.members[agent].is_broken = True

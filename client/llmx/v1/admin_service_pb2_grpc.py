@@ -29,8 +29,9 @@ class AdminServiceStub:
     """What an operator sees and does, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata, and the token's `roles` must
-    hold "operator"; otherwise the call ends as PERMISSION_DENIED. Agents and negotiations are
-    those of the token's tenant. Gateways belong to nobody, and so do drains.
+    hold "operator", or "exchange-operator"; otherwise the call ends as PERMISSION_DENIED. Agents and
+    negotiations are those of the token's tenant. Gateways serve all tenants, so drains need
+    "exchange-operator".
 
     A gateway answers for itself, from memory, and waits for no other one. Members and agents are
     those of the whole cluster as this gateway knows them; links and negotiations are its own. A
@@ -90,8 +91,9 @@ class AdminServiceServicer:
     """What an operator sees and does, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata, and the token's `roles` must
-    hold "operator"; otherwise the call ends as PERMISSION_DENIED. Agents and negotiations are
-    those of the token's tenant. Gateways belong to nobody, and so do drains.
+    hold "operator", or "exchange-operator"; otherwise the call ends as PERMISSION_DENIED. Agents and
+    negotiations are those of the token's tenant. Gateways serve all tenants, so drains need
+    "exchange-operator".
 
     A gateway answers for itself, from memory, and waits for no other one. Members and agents are
     those of the whole cluster as this gateway knows them; links and negotiations are its own. A
@@ -218,8 +220,9 @@ class AdminService:
     """What an operator sees and does, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata, and the token's `roles` must
-    hold "operator"; otherwise the call ends as PERMISSION_DENIED. Agents and negotiations are
-    those of the token's tenant. Gateways belong to nobody, and so do drains.
+    hold "operator", or "exchange-operator"; otherwise the call ends as PERMISSION_DENIED. Agents and
+    negotiations are those of the token's tenant. Gateways serve all tenants, so drains need
+    "exchange-operator".
 
     A gateway answers for itself, from memory, and waits for no other one. Members and agents are
     those of the whole cluster as this gateway knows them; links and negotiations are its own. A

@@ -170,3 +170,13 @@ class SetDefaultPolicyRequest(_message.Message):
 class SetDefaultPolicyResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class DeletePolicyRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeletePolicyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -108,6 +108,11 @@ class ControlServiceStub:
                 request_serializer=llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyRequest.SerializeToString,
                 response_deserializer=llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyResponse.FromString,
                 _registered_method=True)
+        self.DeletePolicy = channel.unary_unary(
+                '/llmx.v1.ControlService/DeletePolicy',
+                request_serializer=llmx_dot_v1_dot_control__service__pb2.DeletePolicyRequest.SerializeToString,
+                response_deserializer=llmx_dot_v1_dot_control__service__pb2.DeletePolicyResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -219,6 +224,15 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeletePolicy(self, request, context):
+        """Deletes a profile that was put here; one that ships and was changed is as it ships again.
+
+        Needs the "operator" role in the token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -291,6 +305,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.SetDefaultPolicy,
                     request_deserializer=llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyRequest.FromString,
                     response_serializer=llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyResponse.SerializeToString,
+            ),
+            'DeletePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePolicy,
+                    request_deserializer=llmx_dot_v1_dot_control__service__pb2.DeletePolicyRequest.FromString,
+                    response_serializer=llmx_dot_v1_dot_control__service__pb2.DeletePolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -675,6 +694,33 @@ class ControlService:
             '/llmx.v1.ControlService/SetDefaultPolicy',
             llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyRequest.SerializeToString,
             llmx_dot_v1_dot_control__service__pb2.SetDefaultPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmx.v1.ControlService/DeletePolicy',
+            llmx_dot_v1_dot_control__service__pb2.DeletePolicyRequest.SerializeToString,
+            llmx_dot_v1_dot_control__service__pb2.DeletePolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

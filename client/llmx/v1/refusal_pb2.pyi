@@ -50,6 +50,16 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_CODE_SCHEMA_REJECTED: _ClassVar[RefusalCode]
     REFUSAL_CODE_QUOTA_EXCEEDED: _ClassVar[RefusalCode]
     REFUSAL_CODE_STORE_UNAVAILABLE: _ClassVar[RefusalCode]
+    REFUSAL_CODE_OPTIONS_INVALID: _ClassVar[RefusalCode]
+    REFUSAL_CODE_NOT_YOUR_TURN: _ClassVar[RefusalCode]
+    REFUSAL_CODE_STALE_OFFER: _ClassVar[RefusalCode]
+    REFUSAL_CODE_TERMS_INVALID: _ClassVar[RefusalCode]
+    REFUSAL_CODE_MUST_CONCEDE: _ClassVar[RefusalCode]
+    REFUSAL_CODE_FAIRNESS_RULE: _ClassVar[RefusalCode]
+    REFUSAL_CODE_RESOURCE_GONE: _ClassVar[RefusalCode]
+    REFUSAL_CODE_BUDGET_EXHAUSTED: _ClassVar[RefusalCode]
+    REFUSAL_CODE_NEGOTIATION_LOST: _ClassVar[RefusalCode]
+    REFUSAL_CODE_FENCED: _ClassVar[RefusalCode]
 REFUSAL_CODE_UNSPECIFIED: RefusalCode
 REFUSAL_CODE_MALFORMED_ENVELOPE: RefusalCode
 REFUSAL_CODE_SENDER_MISMATCH: RefusalCode
@@ -89,6 +99,16 @@ REFUSAL_CODE_STOPPING: RefusalCode
 REFUSAL_CODE_SCHEMA_REJECTED: RefusalCode
 REFUSAL_CODE_QUOTA_EXCEEDED: RefusalCode
 REFUSAL_CODE_STORE_UNAVAILABLE: RefusalCode
+REFUSAL_CODE_OPTIONS_INVALID: RefusalCode
+REFUSAL_CODE_NOT_YOUR_TURN: RefusalCode
+REFUSAL_CODE_STALE_OFFER: RefusalCode
+REFUSAL_CODE_TERMS_INVALID: RefusalCode
+REFUSAL_CODE_MUST_CONCEDE: RefusalCode
+REFUSAL_CODE_FAIRNESS_RULE: RefusalCode
+REFUSAL_CODE_RESOURCE_GONE: RefusalCode
+REFUSAL_CODE_BUDGET_EXHAUSTED: RefusalCode
+REFUSAL_CODE_NEGOTIATION_LOST: RefusalCode
+REFUSAL_CODE_FENCED: RefusalCode
 
 class Refusal(_message.Message):
     __slots__ = ("msg_id", "code", "pointer", "reason", "remedy", "retry_after", "negotiation_id", "example")

@@ -33,6 +33,12 @@ def test_what_a_call_does_not_say_has_defaults():
     assert call(task="two GPUs").task == "two GPUs"
 
 
+def test_the_round_is_that_of_the_turn_when_the_call_does_not_say_it():
+    c = call()
+    c.envelope.turn.round = 3
+    assert c.round == 3
+
+
 def test_a_path_is_read_or_nothing():
     c = call(task={"gpus": 4})
     assert c.read("task.gpus") == 4

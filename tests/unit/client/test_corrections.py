@@ -37,6 +37,8 @@ def test_a_correction_in_words_says_what_where_and_what_would_be_right() -> None
         "one JSON object",
     ):
         assert said in text
+    bare = llmx.Refused("TERMS_INVALID", "the offer has no terms", remedy="say some")
+    assert "the offer has no terms; say some\n" in Correction(bare, "{}", 1, 1).as_text()
     short = Correction(llmx.Refused("TOO_LARGE", "Too much."), "x" * 99_999, 1, 1).as_text()
     assert "like this" not in short and len(short) < 5_000
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import llmx
 from llmx.v1.envelope_pb2 import Act, Envelope
+from llmx.v1.exchange_service_pb2 import ResponseBatch
 from llmx.v1.refusal_pb2 import Refusal, RefusalCode
 from tests.support.tiny_gateway import TinyGateway
 from tests.unit.client.conftest import AgentMaker
@@ -105,3 +107,92 @@ async def test_a_first_call_that_finds_nobody_raises_at_once(agent: AgentMaker):
         with pytest.raises(llmx.Refused, match="NO_RECIPIENTS"):
             await alice.call(SOON, to="topic://gpu")
     assert len(gateway.received) == 1
+
+
+FENCED = Refusal(code=RefusalCode.REFUSAL_CODE_FENCED, reason="not now")
+FENCED.retry_after.FromMilliseconds(10)
+
+
+def fenced(times: int) -> Callable[[Envelope], Refusal | None]:
+    """Return a judge of a gateway that must not decide when so many calls come."""
+    left = [times]
+
+    def judge(envelope: Envelope) -> Refusal | None:
+        if envelope.act != Act.ACT_CFP or not left[0]:
+            return None
+        left[0] -= 1
+        told = Refusal()
+        told.CopyFrom(FENCED)
+        return told
+
+    return judge
+
+
+async def test_a_call_is_sent_again_to_a_gateway_that_must_not_decide_now(agent: AgentMaker):
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        gateway.judge = fenced(2)
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        bob.on_cfp(lambda call: call.offer(value=4))
+        async with bob:
+            outcome = await alice.call(SOON, to="topic://gpu")
+    assert [winner.agent for winner in outcome.winners] == ["agent://bob"]
+    calls = [one for one in gateway.received if one.act == Act.ACT_CFP]
+    assert [call.sent_before for call in calls] == [False] * 3, "nobody has opened it"
+
+
+async def test_a_call_with_a_deadline_is_not_repeated_past_it(agent: AgentMaker):
+    soon = (datetime.now(UTC) + timedelta(seconds=0.1)).isoformat()
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        gateway.judge = fenced(10_000)
+        with pytest.raises(llmx.Refused, match="FENCED"):
+            await alice.call({"deadline": soon}, to="topic://gpu")
+    assert len(gateway.received) > 1
+
+
+async def test_a_first_call_that_waited_for_a_fence_and_finds_nobody_raises(agent: AgentMaker):
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        answers = iter((FENCED, Refusal(code=NOBODY, reason="nobody listens")))
+        gateway.judge = lambda envelope: next(answers)
+        with pytest.raises(llmx.Refused, match="NO_RECIPIENTS"):
+            await alice.call(SOON, to="topic://gpu")
+
+
+def lost(negotiation: llmx.Negotiation) -> ResponseBatch:
+    """Return what a gateway says when the one that decided a negotiation is gone."""
+    refusal = Refusal(
+        code=RefusalCode.REFUSAL_CODE_NEGOTIATION_LOST,
+        msg_id=negotiation.call.msg_id,
+        negotiation_id=negotiation.negotiation_id,
+    )
+    return ResponseBatch(refusals=[refusal])
+
+
+async def test_a_call_is_sent_again_when_the_gateway_that_decided_it_is_gone(agent: AgentMaker):
+    """Though the stream to the agent's own gateway lives."""
+    async with TinyGateway() as gateway, agent("alice", gateway.address) as alice:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+        asked: list[llmx.Call] = []
+        answers = asyncio.Event()
+
+        async def answer(call: llmx.Call) -> llmx.Offer:
+            asked.append(call)
+            await answers.wait()
+            return call.offer(value=4)
+
+        bob.on_cfp(answer)
+        async with bob, alice.negotiate({"reply_within": 0.1}, to="topic://gpu") as n:
+            await gateway.until(lambda: gateway.acked.total() == 1)
+            gateway.forget()
+            word = lost(n)
+            for _ in range(2):  # the second may come when the call is open anew
+                gateway.members["agent://alice"].tell(0, batch=word)
+            await gateway.until(lambda: bool(gateway.rounds))
+            gateway.members["agent://alice"].tell(0, batch=word)
+            answers.set()
+            async for _ in n:
+                pass
+            assert n.outcome is not None and n.outcome.state == "committed"
+    calls = [one for one in gateway.received if one.act == Act.ACT_CFP]
+    assert [call.msg_id for call in calls] == 2 * [n.call.msg_id]
+    assert [call.sent_before for call in calls] == [False, True]
+    assert len(asked) == 1  # bob knows the call

@@ -156,3 +156,54 @@ def test_a_strategy_says_which_of_its_parameters_are_missing():
     with pytest.raises(strategies.StrategyError) as caught:
         strategies.build("linear", steps=3)
     assert str(caught.value).startswith("linear needs start and limit; it has ")
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_worth_bids_priority_times_urgency_times_gain():
+    """§7: a task that is due sooner is worth more, one that is over nothing."""
+    clock = Clock()
+    strategy = strategies.Worth(priority=2, gain=10, due_in=7200, clock=clock)
+    bid = call(direction="allocate")
+    assert value(strategy(bid)) == 10
+    clock.now = 3600
+    assert value(strategy(bid)) == 20
+    clock.now = 7200 - 600
+    assert value(strategy(bid)) == 120
+    clock.now = 7200
+    assert value(strategy(bid)) == "no_capacity"
+
+
+def test_worth_keeps_a_margin_and_stops_at_the_reserve():
+    """Feature 147: it stops bidding when the price exceeds what the task is worth."""
+    clock = Clock()
+    strategy = strategies.Worth(priority=1, gain=10, due_in=3600, margin=0.2, clock=clock)
+    assert value(strategy(call(direction="allocate"))) == 8
+    assert value(strategy(call())) == 12
+    assert value(strategy(call(direction="allocate", reserve=9))) == "beyond_reserve"
+
+
+def test_worth_spends_no_more_than_its_budget():
+    clock = Clock()
+    strategy = strategies.Worth(priority=1, gain=10, due_in=3600, budget=25, clock=clock)
+    bid = {"direction": "allocate"}
+    strategy.heard(verdict(False, **bid))
+    strategy.heard(verdict(True))
+    assert strategy.spent == 0, "what it is paid is not spent"
+    strategy.heard(Verdict(True, "", "n", "o", Offer(10), call(**bid), price=6))
+    strategy.heard(Verdict(True, "", "n", "o", Offer(10), call(**bid)))
+    assert strategy.spent == 16
+    assert value(strategy(call(**bid))) == "no_capacity"
+
+
+@pytest.mark.parametrize("wrong", [{"priority": -1}, {"reference": 0}, {"margin": 1}])
+def test_worth_tells_what_it_cannot_use(wrong: dict[str, float]):
+    with pytest.raises(StrategyError):
+        build("worth", **{"priority": 1, "gain": 1, "due_in": 60} | wrong)

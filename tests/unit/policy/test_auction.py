@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from policy.auction import NONCE_BYTES, canonical, commitment, unseal
+from policy.auction import NONCE_BYTES, canonical, commitment, opens
 from policy.contract_net import open_call, step
 from tests.support.plays import TIME_UP, Play, make_call, offer
 
@@ -115,17 +115,12 @@ def test_a_commitment_is_the_hash_of_a_nonce_and_the_canonical_bid() -> None:
         commitment(b"abc", {"value": 3})
 
 
-def test_what_is_not_revealed_as_it_was_committed_counts_as_a_refusal() -> None:
-    """N-6.6: the reveal must match; unrevealed means refuse."""
+def test_a_commitment_is_opened_by_its_nonce_and_bid_only() -> None:
+    """N-6.6: the reveal must match; another bid or nonce, or what is neither, opens nothing."""
     promise = commitment(NONCE, {"value": 3})
-    committed = dict.fromkeys(("bob", "carol", "dave", "erin", "frank"), promise)
-    revealed: dict[str, tuple[bytes, dict[str, object]]] = {
-        "carol": (NONCE, {"value": 3}),
-        "bob": (NONCE, {"value": 2}),
-        "erin": (NONCE[1:], {"value": 3}),
-        "frank": (NONCE, {"value": float("nan")}),
-        "mallory": (NONCE, {"value": 1}),
-    }
-    bids, refusing = unseal(committed, revealed)
-    assert bids == {"carol": {"value": 3}}
-    assert refusing == ("bob", "dave", "erin", "frank")
+    assert opens(promise, NONCE.hex(), {"value": 3})
+    assert opens(promise, NONCE.hex().upper(), {"value": 3})
+    assert not opens(promise, NONCE.hex(), {"value": 2})
+    assert not opens(promise, NONCE[1:].hex(), {"value": 3})
+    assert not opens(promise, "no digits", {"value": 3})
+    assert not opens(promise, NONCE.hex(), {"value": float("nan")})

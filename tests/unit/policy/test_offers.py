@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from policy.contract_net import Phase
+from policy.contract_net import Phase, open_call, step
+from policy.fairness import Fairness, FairnessRules
+from policy.issues import Issue
 from tests.support.plays import (
     TIME_UP,
     Play,
     cancellation,
     confirmation,
+    make_call,
     malformed,
     offer,
     probe,
     refusal,
+    words,
 )
 
 Make = Callable[..., Play]
@@ -247,3 +251,12 @@ def test_a_probe_changes_nothing_for_anybody(play: Make) -> None:
     assert probed.outcome == round_of(probed=False).outcome
     marked = [event for _, event in probed.events if getattr(event, "probe", False)]
     assert len(marked) == 4, "the record keeps what was a probe"
+
+
+def test_terms_that_break_their_issues_are_refused_before_anybody_weighs_them() -> None:
+    """What has no worth cannot be compared with an earlier offer."""
+    hours = Issue("hours", "integer", 1.0, 3.0, better="low", weight=1.0)
+    rules = Fairness(FairnessRules(must_concede=True))
+    state, _ = open_call(make_call(issues=(hours,), fairness=rules), 0.0)
+    _, effects = step(state, offer("bob", 5.0), 1.0)
+    assert [words(effect) for effect in effects] == ["refuse bob TERMS_INVALID"]

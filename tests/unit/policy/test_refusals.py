@@ -12,6 +12,7 @@ from policy import call, closing, contract_net, offers, refusals, table
 from policy.effects import Refuse
 from policy.events import CounterReceived
 from policy.refusals import refuse
+from tests.support.plays import make_call
 
 
 @pytest.mark.parametrize("module", [call, closing, contract_net, offers, refusals, table])
@@ -25,6 +26,14 @@ def test_every_code_is_one_of_the_protocol(module: object) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert {text for text in texts if "_" in text and text.isupper()} <= known
+
+
+def test_an_offer_without_a_value_is_told_that_it_needs_one() -> None:
+    state, _ = contract_net.open_call(make_call(), 0.0)
+    (refusal,) = refusals.answer(state, CounterReceived("agent://bob", "m1", {"price": 3}))
+    assert isinstance(refusal, Refuse) and "value" in refusal.remedy
+    (own,) = refusals.answer(state, CounterReceived("agent://alice", "m1"))
+    assert isinstance(own, Refuse) and "value" not in own.remedy
 
 
 def test_a_refusal_answers_the_message_that_did_not_count() -> None:

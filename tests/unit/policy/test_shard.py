@@ -189,7 +189,7 @@ def test_an_offer_counts_by_when_it_was_received_however_long_it_was_queued() ->
 
 
 def test_an_offer_counts_by_when_it_was_received_however_long_it_was_judged() -> None:
-    """N-1.11, for what a worker judges: the deadline waits, and so does what came after it."""
+    """N-1.11: for what a worker judges too: the deadline waits, and so does what came after it."""
 
     async def play(world: World) -> None:
         world.post("n1", world.call(within=10), "a")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from msgspec.structs import replace
+
 from policy.call import Call
 from policy.contract_net import Phase
 from policy.effects import Finish, Refuse
-from policy.events import DeadlinePassed, Event
-from policy.table import DUE_MAX, IDLE_EVENTS_MAX, Table, replay
+from policy.events import CounterReceived, DeadlinePassed, Event, RevisedCallReceived
+from policy.protocols import PROTOCOLS, Protocol
+from policy.table import DUE_MAX, IDLE_EVENTS_MAX, WHOLE_EVENTS_MAX, Table, replay
 from tests.support.plays import cancellation, counter, make_call, offer, refusal, words
 
 
@@ -141,6 +144,7 @@ def test_a_record_replays_to_the_same_effects() -> None:
     record = table.record("g.0.1")
     assert record is not None
     assert replay(pickle.loads(pickle.dumps(record))) == live
+    assert [list(effects) for effects in record.effects] == live
     for _ in range(IDLE_EVENTS_MAX + 5):
         table.apply("g.0.1", counter("bob"), 4)
     record = table.record("g.0.1")
@@ -250,3 +254,68 @@ def test_an_offer_that_does_not_count_leaves_no_payload_in_the_record() -> None:
     ]
     codes = [words(effect) for effects in replay(record) for effect in effects]
     assert codes[:2] == ["refuse eve NOT_A_PARTY", "refuse bob WRONG_STATE"]
+
+
+def test_a_call_is_opened_by_its_protocol_or_by_none() -> None:
+    table = Table()
+    (refuse,) = table.open(make_call(protocol="barter"), 0.0)
+    assert words(refuse) == "refuse alice UNKNOWN_PROTOCOL"
+    assert not table.open(make_call(agents="bob", protocol="alternating-offers"), 0.0)[1:]
+    state = table.state("g.0.n")
+    assert state is not None and "Bargain" in repr(state)
+
+
+def test_a_table_knows_the_protocols_that_it_is_given() -> None:
+    shipped = PROTOCOLS["contract-net"]
+    own = Protocol("barter", shipped.open_call, shipped.step, shipped.objection)
+    protocols = {**PROTOCOLS, "barter": own}
+    table = Table(keep_records=True, protocols=protocols)
+    table.open(make_call(protocol="barter", agents="bob"), 0.0)
+    effects = table.apply("g.0.n", offer("bob", 3), 1.0)
+    record = table.record("g.0.n")
+    assert record is not None
+    assert replay(record, protocols)[-1] == effects
+
+
+def bargained() -> Table:
+    table = Table(keep_records=True)
+    table.open(make_call(agents="bob", protocol="alternating-offers"), 0.0)
+    return table
+
+
+def test_what_was_refused_whatever_it_said_leaves_no_payload_in_the_record() -> None:
+    table = bargained()
+    early = CounterReceived("agent://alice", "a1", terms={"words": "x" * 1000})
+    again = RevisedCallReceived("agent://alice", "a2", 2, (), 9.0, 9.0, {"words": "x" * 1000})
+    for event in (early, again):
+        assert table.apply("g.0.n", event, 1.0)
+    record = table.record("g.0.n")
+    assert record is not None
+    kept = [event for _, event in record.events]
+    assert kept == [CounterReceived("agent://alice", "a1"), replace(again, fields={})]
+    assert [list(effects) for effects in record.effects] == replay(record)
+
+
+def test_what_changed_nothing_and_bears_nothing_is_kept_as_it_came() -> None:
+    table = Table(keep_records=True)
+    table.open(make_call(agents="bob"), 0.0)
+    stranger = refusal("mallory")
+    assert table.apply("g.0.n", stranger, 1.0)
+    record = table.record("g.0.n")
+    assert record is not None and record.events == ((1.0, stranger),)
+
+
+def test_what_was_refused_for_what_it_said_is_kept_whole_a_few_times() -> None:
+    """Else its replay would let it count."""
+    table = bargained()
+    expired = CounterReceived("agent://bob", "b1", {"price": 1}, valid_until=0.5)
+    for number in range(WHOLE_EVENTS_MAX + 5):
+        again = replace(expired, msg_id=f"b{number}")
+        (refuse,) = table.apply("g.0.n", again, 1.0) or []
+        assert words(refuse) == "refuse bob OFFER_EXPIRED"
+    record = table.record("g.0.n")
+    assert record is not None
+    assert [list(effects) for effects in record.effects] == replay(record)
+    assert [event for _, event in record.events] == [
+        replace(expired, msg_id=f"b{number}") for number in range(WHOLE_EVENTS_MAX)
+    ]
