@@ -52,6 +52,8 @@ class Batch(msgspec.Struct, gc=False):
     """Called on the loop: True when it is on disk, False when it never will be."""
     keep: bool = True
     """Shall it be tried again when the disk does not take it?"""
+    work: Callable[[sqlite3.Connection], None] | None = None
+    """What is done in the transaction besides, in the thread, where it sees what came before it."""
 
     @property
     def size(self) -> int:
@@ -161,6 +163,17 @@ class Store:
             self._batches.append(batch)
             self._wake.notify()
 
+    def work(
+        self, work: Callable[[sqlite3.Connection], None], done: Callable[[bool], None]
+    ) -> None:
+        """Queue what reads before it writes; not tried again, but `done` hears that it failed.
+
+        When the transaction fails after it, none of its writing has happened.
+        """
+        with self._wake:
+            self._batches.append(Batch((), done, keep=False, work=work))
+            self._wake.notify()
+
     @property
     def _is_crowded(self) -> bool:
         return (
@@ -231,7 +244,7 @@ class Store:
 
     def _write(self, batches: list[Batch], *, probe: bool) -> str | None:
         """Write all in one transaction; returns what the disk said against it."""
-        if not probe and not any(batch.statements for batch in batches):
+        if not probe and not any(batch.statements or batch.work for batch in batches):
             return None
         started = time.perf_counter()
         problem = self._commit([Batch(PROBE), *batches] if probe else batches)
@@ -252,6 +265,8 @@ class Store:
             for batch in batches:
                 for sql, values in batch.statements:
                     connection.execute(sql, values)
+                if batch.work is not None:
+                    batch.work(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             try:

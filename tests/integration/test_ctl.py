@@ -206,10 +206,13 @@ async def test_a_rate_that_cannot_be_asks_nobody(tmp_path: Path, rate: str):
 
 async def test_without_the_role_an_operator_hears_which_one(tmp_path: Path):
     async with desk(tmp_path) as operator:
-        for words in (("members",), ("drain", "us")):
-            shown = await operator.typed(*words, "--token", operator.token("auditor"))
+        for words, had, lacks in (
+            (("members",), "auditor", "operator"),
+            (("drain", "us"), "operator", "exchange-operator"),
+        ):
+            shown = await operator.typed(*words, "--token", operator.token(had))
             assert shown.code == 1 and shown.err.count("\n") == 1
-            assert 'needs the role "operator"' in shown.err and "--role operator" in shown.err
+            assert f'needs the role "{lacks}"' in shown.err and f"--role {lacks}" in shown.err
 
 
 async def test_a_gateway_that_is_not_reached_is_one_line_that_says_what_to_do(tmp_path: Path):

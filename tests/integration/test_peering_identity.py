@@ -12,6 +12,7 @@ from federation.dialling import METHOD, OPTIONS
 from federation.greeting import OwnGateway, hello_of
 from federation.peer_states import PeerAddress
 from federation.peer_tls import PeerTls
+from federation.peer_tls_files import PeerTlsFiles
 from llmx.wire.v1.peer_frame_pb2 import PeerContent
 from tests.support.certificates import Authority
 from tests.support.peers import PeerSide, living, side, until
@@ -51,6 +52,34 @@ async def test_a_gateway_whose_certificate_bears_another_id_is_refused_by_the_on
         await until(lambda: a.peering.trouble("b"))
         assert a.link("b").state == mallory.link("a").state == "down"
         assert not mallory.heard("a")
+
+
+@pytest.mark.parametrize("late", ["a", "b"], ids=["who dials", "who is dialled"])
+async def test_certificates_that_are_replaced_count_without_a_restart(
+    tmp_path: Path, late: str
+) -> None:
+    """Both what it shows and whom it believes."""
+    old, new = Authority("old"), Authority("new")
+    for one in ("a", "b"):
+        write(tmp_path / one, old if one == late else new, one)
+    a, b = (side(one, tls=files_in(tmp_path / one)) for one in ("a", "b"))
+    async with living(a, b):
+        await until(lambda: a.peering.trouble("b"))
+        assert a.link("b").state == "down"
+        write(tmp_path / late, new, late)
+        a.send("b", "hello")
+        await until(lambda: b.heard("a") == ["hello"])
+
+
+def write(folder: Path, authority: Authority, gateway_id: str) -> None:
+    """Write the files of a gateway, in place of those that are there."""
+    folder.mkdir(exist_ok=True)
+    authority.signed(gateway_id).write(folder, "gateway")
+    (folder / "ca.pem").write_bytes(authority.certificate)
+
+
+def files_in(folder: Path) -> PeerTlsFiles:
+    return PeerTlsFiles(folder / "ca.pem", folder / "gateway.pem", folder / "gateway.key")
 
 
 async def test_a_certificate_of_another_authority_and_none_at_all_are_refused() -> None:
