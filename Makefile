@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test check proto docs requirements bench sessions chaos cluster-faults etcd-faults lint-proto clean
+.PHONY: help demo demo-cluster test check proto docs requirements bench sessions chaos cluster-faults award-faults etcd-faults lint-proto soak-engine negmas clean
 
 BIN := .venv/bin
 RUN := .venv/.run
@@ -40,9 +40,11 @@ check: $(DEV) ## Format, lint, types, imports and the fast unit tests; before ev
 proto: $(DEV) ## Generate the code of the wire, in client/llmx and federation/etcd, from proto/
 	$(BIN)/python proto/generate.py
 
-docs: $(RUN) ## Write docs/configuration.md from the settings
+docs: $(RUN) ## Write docs/configuration.md from the settings, docs/rules.md from the tests
 	$(BIN)/python -m gateway.settings_page > docs/.configuration.md
 	mv docs/.configuration.md docs/configuration.md
+	$(BIN)/python -m tests.rules_page > docs/.rules.md
+	mv docs/.rules.md docs/rules.md
 
 bench: $(RUN) ## Measure rounds beside a bare relay
 	$(BIN)/python -m loadtest.bench
@@ -53,15 +55,26 @@ chaos: $(RUN) ## Let faults rage for half an hour and account for every message 
 cluster-faults: $(RUN) ## Cut, kill and freeze a cluster under load and account for every message; ten minutes
 	$(BIN)/python -m loadtest.cluster_faults
 
+award-faults: $(DEV) ## Kill a gateway at every step of an award, 100 times on each store; three quarters of an hour
+	$(BIN)/python -m loadtest.award_faults
+
 etcd-faults: $(DEV) ## Kill, freeze and replace etcd for as long as was measured; two minutes
 	LLMX_ETCD_FAULTS=long $(BIN)/python -m pytest -v --log-cli-level=INFO tests/integration/test_etcd_faults.py
+
+soak-engine: $(RUN) ## Take ten million random steps over all protocols; fifteen minutes (SEED=7 for one again)
+	$(BIN)/python -m loadtest.soak $(if $(SEED),--seed $(SEED))
+
+negmas: $(DEV) ## Let the strategies of NegMAS bargain over two gateways as inside NegMAS (750 MB to install)
+	@$(PIP) install -r requirements/negmas.txt
+	$(BIN)/python -m pytest -v tests/oracles/negmas_strategies.py
+	$(BIN)/python -m loadtest.interop
 
 sessions: $(RUN) ## Measure 5,000 idle sessions, their storms and a slow consumer; six minutes
 	$(BIN)/python -m loadtest.sessions
 	$(BIN)/python -m loadtest.slow_consumer
 
 requirements: $(DEV) ## Pin what requirements/*.in names (change a version there, then this)
-	cd requirements && for name in run dev; do \
+	cd requirements && for name in run dev negmas; do \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
 			--no-annotate "$$name.in" -o "$$name.txt" || exit 1; \
 	done

@@ -55,3 +55,9 @@ STOPPING = Fault(
     "connect again, and send the call there",
     retry_after=1.0,
 )
+FENCED = Fault(
+    "FENCED",
+    "the gateway must not decide now: others may have taken it for gone",
+    "send the call again in a moment, or connect with another gateway",
+    retry_after=0.5,
+)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from secrets import token_bytes
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -20,29 +21,37 @@ import structlog
 from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry, start_http_server
 
+from federation.shelf import Shelf
 from gateway import cluster_figures
 from gateway.absences import Absences
 from gateway.admin import AdminService
 from gateway.admission import Admission
-from gateway.app_figures import add_gauges, add_store_figures
-from gateway.app_limits import mailbox_limits, member_limits
+from gateway.app_figures import add_gauges, add_governance_figures, add_store_figures
+from gateway.app_limits import admission_limits, call_limits, mailbox_limits, member_limits
 from gateway.auth import build_authenticator
 from gateway.balance import Balance
-from gateway.calls import CallLimits
 from gateway.clock import steady_clock
-from gateway.cluster import Cluster, Parts
+from gateway.cluster import Cluster
+from gateway.cluster_parts import Parts
 from gateway.cluster_view import ClusterView
 from gateway.control import ControlService
 from gateway.draining import Draining
 from gateway.durability import Durability
 from gateway.durable_negotiations import DurableNegotiations
 from gateway.exchange import Exchange, StreamLimits
-from gateway.headers import AdmissionLimits
+from gateway.governance import Governance, governance_rules
+from gateway.known_resources import KnownResources
+from gateway.ledger_service import LedgerService
+from gateway.live_policies import LivePolicies
 from gateway.mailbox import Mailbox
+from gateway.market import Market
+from gateway.market_service import MarketService
 from gateway.members import Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
+from gateway.own_protocols import protocols_of
 from gateway.policies import Policies
+from gateway.policy_file import PolicyFile
 from gateway.records import Recorder
 from gateway.registration import RegistrationLimits
 from gateway.restoration import restore
@@ -50,7 +59,6 @@ from gateway.roster import Roster
 from gateway.router import Router
 from gateway.server import built_server, listen, set_readiness
 from gateway.settings import (
-    ENVELOPE_HEADER_BYTES_MAX,
     EngineSettings,
     Settings,
     SettingsError,
@@ -59,12 +67,15 @@ from gateway.store_file import running_store
 from gateway.upkeep import Upkeep, UpkeepLimits
 from gateway.validation import Validation
 from policy.acceptance import PolicyError
+from policy.probing import SECRET_BYTES
 
 log = structlog.get_logger("llmx.gateway")
 
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+POLICIES_SECONDS = 2.0
+"""How long a gateway that starts waits for the profiles in etcd at most."""
 AUDIENCE_MAX = 10_000
 """Agents that one message may reach through topics and groups."""
 
@@ -86,6 +97,11 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     now = steady_clock()
     limits, engine, gateway_id = settings.limits, settings.engine, settings.server.gateway_id
     policies = _policies(engine)
+    live_policies = LivePolicies(policies)
+    policy_file = None if engine.policies is None else PolicyFile(engine.policies)
+    if policy_file is not None:
+        live_policies.move_to(policy_file)
+        policy_file.look()
     metrics = Metrics()
     recorder = Recorder(engine.records_kept, engine.records)
     members = Members(member_limits(limits), now())
@@ -116,18 +132,20 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             limits.ttl_default,
             limits.negotiations_open_per_tenant_max,
             limits.negotiations_open_per_agent_max,
+            protocols_of(engine.protocols),
         )
+        governance = Governance(
+            governance_rules(settings.governance),
+            gateway_id,
+            token_bytes(SECRET_BYTES),
+            members,
+            now,
+        )
+        governance.rule(negotiations, recorder)
+        resources = KnownResources()
         admission = Admission(
-            AdmissionLimits(
-                envelope_bytes_max=limits.payload_bytes_max + ENVELOPE_HEADER_BYTES_MAX,
-                payload_bytes_max=limits.payload_bytes_max,
-                recipients_max=limits.envelope_recipients_max,
-                capabilities_max=limits.capabilities_max,
-                ttl_default=limits.ttl_default,
-                ttl_max=limits.ttl_max,
-                clock_skew_max=limits.clock_skew_seconds_max,
-            ),
-            CallLimits(limits.deadline_seconds_max, limits.linger_seconds),
+            admission_limits(limits),
+            call_limits(limits, settings.market, resources),
             now,
             metrics,
             validation,
@@ -185,12 +203,17 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             members,
             registration,
             policies,
+            live_policies,
             validation,
             negotiations,
             router,
             now,
         )
         add_gauges(metrics, exchange, members, negotiations, mailbox)
+        add_governance_figures(metrics, governance)
+        market: Market | None = None
+        if settings.market.is_on:
+            market = Market(settings.market, gateway_id, members, negotiations, now, resources)
         durability: Durability | None = None
         if store is not None and roster is not None:
             assert isinstance(negotiations, DurableNegotiations), "it is made for the store"
@@ -216,6 +239,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             control,
             limits.sessions_max,
             admin,
+            LedgerService(exchange.authenticate, None if market is None else market.view),
+            MarketService(exchange.authenticate, governance),
             shares_port=settings.server.shared_port is not None,
         )
         port = listen(server, settings.server)
@@ -253,6 +278,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             if durability is not None:
                 chores.append(durability.purge(negotiations.is_known))
             chores.append(draining.run())
+            if policy_file is not None:
+                chores.append(policy_file.run())
             running = [tasks.create_task(chore) for chore in chores]
 
             def open_door(is_open: bool) -> None:
@@ -268,6 +295,12 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 cluster = Cluster(settings, parts, view.agents_address, now)
                 await joined.enter_async_context(cluster.running())
                 view.known_cluster = cluster
+                if cluster.etcd is not None:
+                    shelf = Shelf(cluster.etcd, f"{settings.federation.cluster}/policies/")
+                    live_policies.move_to(shelf)
+                    reading = tasks.create_task(shelf.run())
+                    joined.push_async_callback(_ended, reading)  # while the client lives
+                    await shelf.begun(POLICIES_SECONDS)
                 draining.addresses = lambda: named or cluster.addresses()
                 draining.hand_over = cluster.inheritance.hand_over
                 metrics.gauges.update(cluster_figures.gauges(cluster))
@@ -276,6 +309,10 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     balance = Balance(exchange.sessions, members.tenants, cluster.siblings, now)
                     balance.is_paused = lambda: draining.is_moving
                     running.append(tasks.create_task(balance.run()))
+            if market is not None:
+                if cluster is not None:
+                    market.join(cluster)
+                await joined.enter_async_context(market.running())
             await set_readiness(readiness, SERVING)
             try:
                 metrics_port = scrape.server_port if scrape else None
@@ -305,6 +342,12 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     seconds=round(now() - stopping_at, 3),
                     streams_cut=metrics.streams_ended["client_vanished"] - vanished,
                 )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it is over."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _log_listening(settings: Settings, port: int, metrics_port: int | None) -> None:

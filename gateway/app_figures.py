@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.exchange import Exchange
+from gateway.governance import Governance
 from gateway.mailbox import Mailbox
 from gateway.members import Members
 from gateway.metrics import Metrics
@@ -62,4 +63,19 @@ def add_store_figures(metrics: Metrics, store: Store) -> None:
             ),
             "llmx_store_failures_total": ("Transactions not written.", lambda: store.failures),
         }
+    )
+
+
+def add_governance_figures(metrics: Metrics, governance: Governance) -> None:
+    metrics.labelled.update(
+        {
+            "llmx_jain": (
+                "Jain's index, 1 when all have the same, by tenant and by what is shared.",
+                ("tenant", "of"),
+                governance.figures,
+            ),
+        }
+    )
+    metrics.sums.update(
+        {"llmx_probes_total": ("Rounds that were probed.", lambda: governance.probes_total)}
     )

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from gateway.allowances import AllowanceLimits
+from gateway.calls import CallLimits
+from gateway.headers import AdmissionLimits
+from gateway.known_resources import KnownResources
 from gateway.mailbox import MailboxLimits
 from gateway.members import MemberLimits
-from gateway.settings import LimitSettings, MailboxSettings
+from gateway.settings import (
+    ENVELOPE_HEADER_BYTES_MAX,
+    LimitSettings,
+    MailboxSettings,
+    MarketSettings,
+)
 
 
 def member_limits(limits: LimitSettings) -> MemberLimits:
@@ -31,6 +39,26 @@ def member_limits(limits: LimitSettings) -> MemberLimits:
         duplicates_ids_max=limits.duplicates_ids_max,
         once_window=limits.once_seconds,
         once_ids_max=limits.once_ids_max,
+    )
+
+
+def admission_limits(limits: LimitSettings) -> AdmissionLimits:
+    return AdmissionLimits(
+        envelope_bytes_max=limits.payload_bytes_max + ENVELOPE_HEADER_BYTES_MAX,
+        payload_bytes_max=limits.payload_bytes_max,
+        recipients_max=limits.envelope_recipients_max,
+        capabilities_max=limits.capabilities_max,
+        ttl_default=limits.ttl_default,
+        ttl_max=limits.ttl_max,
+        clock_skew_max=limits.clock_skew_seconds_max,
+    )
+
+
+def call_limits(
+    limits: LimitSettings, market: MarketSettings, resources: KnownResources
+) -> CallLimits:
+    return CallLimits(
+        limits.deadline_seconds_max, limits.linger_seconds, market.is_on, resources.most_units
     )
 
 

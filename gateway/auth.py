@@ -362,7 +362,7 @@ def _key_source(settings: AuthSettings) -> KeySource | None:
         try:  # a file that is not there is a mistake, an issuer that is away is weather
             read_file(path)
         except KeysError as error:
-            raise SettingsError(f"LLMX_AUTH__JWKS_FILE={path}: {error}") from error
+            raise SettingsError(f"auth.jwks_file={path}: {error}") from error
         return KeySource(lambda: read_file(path), refresh_seconds=settings.jwks_refresh)
     if url is not None:
         check_url(url)

@@ -10,6 +10,7 @@ from gateway.commands import quiet  # first, so that Ctrl-C during the rest is n
 
 # isort: split
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,7 +134,9 @@ def agent(
     strategy: Annotated[
         str | None,
         typer.Option(
-            "--strategy", "-s", help="fixed, cost_plus, linear, aspiration, random or reserve."
+            "--strategy",
+            "-s",
+            help="fixed, cost_plus, linear, aspiration, random, reserve or worth.",
         ),
     ] = None,
     param: Annotated[
@@ -204,12 +207,19 @@ def call(
     step: Annotated[
         bool, typer.Option("--step", help="Wait for a line on standard input before each call.")
     ] = False,
+    start: Annotated[
+        float | None, typer.Option(help="In a bargain: what is proposed first.")
+    ] = None,
+    limit: Annotated[
+        float | None, typer.Option(help="In a bargain: the worst that is agreed to.")
+    ] = None,
 ) -> None:
     """Call for proposals, show the offers as they arrive and the outcome.
 
     The file holds the payload of a call, or the paper's {"envelope": …, "payload": …}; the
     message gets a new msg_id and ts in any case. A call with "decider": "initiator" is
-    decided by accepting the first of the ranking.
+    decided by accepting the first of the ranking, after as many rounds as it may have. In a
+    bargain between two the proposals go evenly from --start to --limit.
 
     Exit code 0: awarded. 3: no award. 1: refused, or no gateway. 2: something here is not
     right. 130: Ctrl-C, which cancels the call.
@@ -217,6 +227,7 @@ def call(
     llmx call examples/gpu-call.json --to topic://gpu --policy high
     """
     from gateway.commands.access import check_gateways
+    from gateway.commands.bargain import prices_of
     from gateway.commands.call import call as negotiate
     from gateway.commands.call import order_of
     from gateway.commands.json_files import policy_of
@@ -227,6 +238,7 @@ def call(
         if step and str(file) == "-":
             raise CommandError("standard input cannot be the call and the steps", "name a file")
         order = order_of(file, to or (), sender, token, durable=durable)
+        order = replace(order, prices=prices_of(order.body, start, limit))
         policies = [policy_of(text) for text in policy] if policy else [None]
     except CommandError as error:
         raise typer.Exit(complain("call", error)) from None
@@ -256,6 +268,28 @@ def demo(
     from gateway.commands.demo import demo as play
 
     raise typer.Exit(play(scenario, contractors, policy or (), as_json=as_json))
+
+
+@app.command()
+def replay(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="What engine.records has written.")
+    ],
+    as_json: AsJson = False,
+    protocols: Annotated[
+        str | None, typer.Option(help="Protocols that were added, as in engine.protocols.")
+    ] = None,
+) -> None:
+    """Play recorded negotiations again, and compare what they do to the byte.
+
+    Files of several gateways are taken together. It names each record that differs, and where.
+    Exit code 0: none does. 1: some do, cannot be read, or were decided twice. 2: no such file.
+
+    llmx replay records-1.jsonl records-2.jsonl
+    """
+    from gateway.commands.replay import replay as play
+
+    raise typer.Exit(play(files, as_json=as_json, protocols=protocols))
 
 
 @policy_app.command("list")

@@ -11,22 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli_options import GATEWAY_DEFAULT, AsJson, GatewayAddress, Token
+from gateway.cli_ledger import ledger_app, resources_app
+from gateway.cli_market import market_app
+from gateway.cli_options import GATEWAY_DEFAULT, AsJson, GatewayAddress, Tls, Token
+from gateway.cli_policy import policy_app
 
 ctl_app = typer.Typer(no_args_is_help=True, help="See a cluster, and empty a gateway of it.")
+ctl_app.add_typer(policy_app, name="policy")
+ctl_app.add_typer(ledger_app, name="ledger")
+ctl_app.add_typer(resources_app, name="resources")
+ctl_app.add_typer(market_app, name="market")
 
 ROWS = 1_000
 RATE = "500"
 DEADLINE_SECONDS = 600.0
 
-Tls = Annotated[
-    str | None,
-    typer.Option(
-        "--tls",
-        envvar="LLMX_TLS",
-        help="PEM file of root certificates, or system. Without: no TLS.",
-    ),
-]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most, of each gateway.")]
 
 
@@ -104,8 +103,8 @@ def ctl_drain(
     which: Annotated[str, typer.Argument(metavar="GATEWAY", help="Its id, as in members.")],
     rate: Annotated[str, typer.Option(help="Agents a second that are asked to move.")] = RATE,
     deadline: Annotated[
-        float, typer.Option(help="Seconds after which it is given up.")
-    ] = DEADLINE_SECONDS,
+        str, typer.Option(help="Seconds after which it is given up.")
+    ] = f"{DEADLINE_SECONDS:g}",
     abort: Annotated[bool, typer.Option("--abort", help="Take the drain back.")] = False,
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
@@ -125,9 +124,10 @@ def ctl_drain(
     figure = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/s)?", rate)
     if figure is None or float(figure[1]) < 1:
         raise typer.BadParameter(f"--rate {rate}: use agents a second, 500 for example")
-    if not 0 < deadline <= 86_400:
-        raise typer.BadParameter(f"--deadline {deadline:g}: use seconds, 600 for example")
-    raise typer.Exit(used.drain(which, float(figure[1]), deadline))
+    seconds = re.fullmatch(r"(\d+(?:\.\d+)?)s?", deadline)
+    if seconds is None or not 0 < float(seconds[1]) <= 86_400:
+        raise typer.BadParameter(f"--deadline {deadline}: use seconds, 600 for example")
+    raise typer.Exit(used.drain(which, float(figure[1]), float(seconds[1])))
 
 
 def up(

@@ -29,3 +29,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON objects, one a line, 
 UntilEof = Annotated[
     bool, typer.Option("--until-eof", help="End when standard input ends, as well.")
 ]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        "--tls",
+        envvar="LLMX_TLS",
+        help="PEM file of root certificates, or system. Without: no TLS.",
+    ),
+]

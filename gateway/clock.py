@@ -11,6 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
 Clock = Callable[[], float]
 """Returns seconds since 1970 that never go back."""
 
@@ -35,6 +38,11 @@ def iso_text(seconds: float) -> str:
 @lru_cache(maxsize=8)  # many messages are written in the same second
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
+
+
+def set_seconds(told: Timestamp | Duration, seconds: float) -> None:
+    """Set a time, or a span of 0 or more; what protobuf has for this takes three times as long."""
+    told.seconds, told.nanos = divmod(round(seconds * 1e9), 1_000_000_000)
 
 
 def seconds_of(text: str) -> float | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from gateway.auth import Identity
 from gateway.clock import Clock
+from gateway.live_policies import LivePolicies
 from gateway.members import Member, MemberGroup, Members, Tenant
+from gateway.methods import Authenticate, abort, handlers_of, operator
 from gateway.negotiations import Negotiations
 from gateway.outbox import Parcel
 from gateway.policies import Policies, proto_of
@@ -32,47 +33,7 @@ from llmx.v1.agent_pb2 import Group
 from llmx.v1.control_service_pb2_grpc import ControlServiceServicer
 
 AGENTS_LISTED_MAX = 10_000
-OPERATOR = "operator"
-
 REQUEST_BYTES_MAX = 256 * 1024
-
-STATUS_OF = {
-    "RATE_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "QUOTA_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "TOO_LARGE": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "NOT_A_PARTY": grpc.StatusCode.PERMISSION_DENIED,
-    "UNKNOWN_SCHEMA": grpc.StatusCode.NOT_FOUND,
-}
-
-Authenticate = Callable[[Context], Awaitable[Identity]]
-"""Returns who calls, or ends the call."""
-
-
-async def abort(context: Context, fault: Fault) -> NoReturn:
-    """End a call with what was wrong and what would have been right."""
-    status = STATUS_OF.get(fault.code, grpc.StatusCode.INVALID_ARGUMENT)
-    await context.abort(status, f"{fault.code}: {fault.reason}; {fault.remedy}")
-    raise AssertionError("abort raises")
-
-
-def _parser(kind: type[Message]) -> Callable[[bytes], Message | None]:
-    def parse(raw: bytes) -> Message | None:
-        return kind.FromString(raw) if len(raw) <= REQUEST_BYTES_MAX else None
-
-    return parse
-
-
-def _sized(method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Return `method`, refusing what was too large to be parsed."""
-
-    async def sized(request: Any, context: Context) -> Any:
-        if request is None:
-            remedy = f"send at most {REQUEST_BYTES_MAX} bytes"
-            await abort(context, Fault("TOO_LARGE", "the request is too large", remedy))
-        return await method(request, context)
-
-    return sized
 
 
 class ControlService(ControlServiceServicer):
@@ -84,6 +45,7 @@ class ControlService(ControlServiceServicer):
         members: Members,
         limits: RegistrationLimits,
         policies: Policies,
+        live_policies: LivePolicies,
         validation: Validation,
         negotiations: Negotiations,
         router: Router,
@@ -94,6 +56,7 @@ class ControlService(ControlServiceServicer):
         self._members = members
         self._limits = limits
         self._policies = policies
+        self._live_policies = live_policies
         self._validation = validation
         self._negotiations = negotiations
         self._router = router
@@ -104,15 +67,7 @@ class ControlService(ControlServiceServicer):
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """Return the methods for a server, which look at a request's size before its content."""
-        service = messages.DESCRIPTOR.services_by_name["ControlService"]
-        return {
-            method.name: grpc.unary_unary_rpc_method_handler(
-                _sized(getattr(self, method.name)),
-                request_deserializer=_parser(getattr(messages, method.input_type.name)),
-                response_serializer=getattr(messages, method.output_type.name).SerializeToString,
-            )
-            for method in service.methods
-        }
+        return handlers_of(self, messages, REQUEST_BYTES_MAX)
 
     async def _member(self, context: Context) -> Member:
         identity = await self._authenticate(context)
@@ -126,14 +81,7 @@ class ControlService(ControlServiceServicer):
         return member
 
     async def _operator(self, context: Context) -> Identity:
-        identity = await self._authenticate(context)
-        if OPERATOR not in identity.roles:
-            await context.abort(
-                grpc.StatusCode.PERMISSION_DENIED,
-                'this needs the role "operator" in the token; '
-                "for development: llmx token AGENT --role operator",
-            )
-        return identity
+        return await operator(self._authenticate, context)
 
     async def RegisterAgent(
         self, request: messages.RegisterAgentRequest, context: Context
@@ -284,7 +232,7 @@ class ControlService(ControlServiceServicer):
     ) -> messages.PutPolicyResponse:
         """See control_service.proto."""
         tenant = (await self._operator(context)).tenant
-        made = self._policies.put(tenant, request.profile)
+        made = await self._live_policies.put(tenant, request.profile)
         if isinstance(made, Fault):
             await abort(context, made)
         return messages.PutPolicyResponse(profile=made)
@@ -294,10 +242,20 @@ class ControlService(ControlServiceServicer):
     ) -> messages.SetDefaultPolicyResponse:
         """See control_service.proto."""
         tenant = (await self._operator(context)).tenant
-        fault = self._policies.set_default(tenant, request.name)
+        fault = await self._live_policies.set_default(tenant, request.name)
         if fault is not None:
             await abort(context, fault)
         return messages.SetDefaultPolicyResponse()
+
+    async def DeletePolicy(
+        self, request: messages.DeletePolicyRequest, context: Context
+    ) -> messages.DeletePolicyResponse:
+        """See control_service.proto."""
+        tenant = (await self._operator(context)).tenant
+        fault = await self._live_policies.delete(tenant, request.name)
+        if fault is not None:
+            await abort(context, fault)
+        return messages.DeletePolicyResponse()
 
 
 def _names(topics: Iterable[str]) -> frozenset[str]:

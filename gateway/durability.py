@@ -30,7 +30,7 @@ from gateway.router import Router
 from gateway.store import Statement, Store
 from policy.call import Call
 from policy.events import Event
-from policy.states import State
+from policy.states import Negotiation
 
 REMEMBER = "INSERT OR REPLACE INTO admitted (key, opened, at) VALUES (?, ?, ?)"
 PURGE = (
@@ -243,7 +243,7 @@ class Durability:
         negotiation_id: str,
         at: float,
         event: Event | Call | None,
-        state: State | None,
+        state: Negotiation | None,
         opening: Opening | None,
         owed: asyncio.Event | None,
     ) -> None:

@@ -73,6 +73,8 @@ def examples_of(document: _Schema, accepts: Judge, found: dict[str, str]) -> Non
         if act in shipped_schemas.NEGOTIATION_ACTS:
             subject = shipped_schemas.subject("Negotiation", act)
             judges.append(shipped_schemas.native(subject).is_valid)
+            if act == "offer":  # most offers are compared
+                judges.append(lambda value: isinstance(value, dict) and "value" in value)
             frame = min(subject["examples"], key=len)
         for candidates in (authored, made):
             text = _smallest(candidates, frame, document["$id"], judges)

@@ -178,8 +178,16 @@ def from_reference(errors: Iterable[ValidationError]) -> Finding | None:
         reason, remedy = _sentence(keyword, expected)
     about = schema.get("description") if isinstance(schema, Mapping) else None
     if isinstance(about, str) and path:
-        remedy = f"{remedy} {about[:QUOTE_CHARACTERS_MAX]}"
+        remedy = f"{remedy} {_beginning(about)}"
     return Finding(join_pointer(path), reason, remedy)
+
+
+def _beginning(text: str) -> str:
+    """Return the sentences that a text begins with, as many as may be quoted, or its beginning."""
+    if len(text) <= QUOTE_CHARACTERS_MAX:
+        return text
+    whole, dot, _ = text[:QUOTE_CHARACTERS_MAX].rpartition(". ")
+    return f"{whole}." if dot else f"{text[:QUOTE_CHARACTERS_MAX]}…"
 
 
 def from_native(error: jsonschema_rs.ValidationError) -> Finding:

@@ -18,7 +18,7 @@ import msgspec
 from gateway.store import Row, Statement, Store
 from policy.call import Call
 from policy.events import Event
-from policy.states import State
+from policy.states import Negotiation
 
 OPEN = "INSERT OR REPLACE INTO negotiations (id, opening) VALUES (?, ?)"
 APPEND = "INSERT OR REPLACE INTO events (negotiation, number, event) VALUES (?, ?, ?)"
@@ -73,7 +73,7 @@ class Journal:
     def __init__(self) -> None:
         """Start empty."""
         self._events: dict[str, int] = {}
-        self._states: dict[str, State | None] = {}
+        self._states: dict[str, Negotiation | None] = {}
 
     def __len__(self) -> int:
         """Return how many negotiations have a journal."""
@@ -88,7 +88,7 @@ class Journal:
         """Return every negotiation that has a journal."""
         return list(self._events)
 
-    def open(self, opening: Opening, state: State | None) -> list[Statement]:
+    def open(self, opening: Opening, state: Negotiation | None) -> list[Statement]:
         """Begin a journal; returns what writes it. `state` is what the opening led to."""
         negotiation_id = opening.call.negotiation_id
         self._events[negotiation_id] = 0
@@ -96,7 +96,7 @@ class Journal:
         return [(OPEN, (negotiation_id, _encode(opening)))]
 
     def note(
-        self, negotiation_id: str, at: float, event: Event, state: State | None
+        self, negotiation_id: str, at: float, event: Event, state: Negotiation | None
     ) -> list[Statement]:
         """Return what writes an event that led to `state`; nothing if it changed nothing.
 
@@ -116,7 +116,7 @@ class Journal:
         self._states.pop(negotiation_id, None)
         return [(sql, (negotiation_id,)) for sql in FORGET]
 
-    def resume(self, story: Story, state: State | None) -> None:
+    def resume(self, story: Story, state: Negotiation | None) -> None:
         """Go on with the journal of a negotiation that was restored to `state`."""
         negotiation_id = story.opening.call.negotiation_id
         self._events[negotiation_id] = len(story.events)

@@ -137,10 +137,7 @@ class _Confidential:
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
         harmless = self._harmless
-        for name, value in event.items():
-            if name not in harmless or type(value) not in _SCALARS:
-                break
-        else:
+        if harmless.issuperset(event) and _SCALARS.issuperset(map(type, event.values())):
             return event  # as nearly always
         if len(harmless) < _HARMLESS_MAX:  # lines of code spell names out, so there are not many
             harmless.update(name for name in event if name.lower() not in self._names)

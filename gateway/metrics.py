@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+Labelled = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+"""Returns the values of a gauge, each with its labels."""
 
 DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -48,6 +51,8 @@ class Metrics(Collector):
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.sums: dict[str, tuple[str, Callable[[], float]]] = {}
         """Counters that others keep."""
+        self.labelled: dict[str, tuple[str, tuple[str, ...], Labelled]] = {}
+        """Gauges with labels of a bounded number of values each."""
 
     def decided(self, seconds: float) -> None:
         """Count a decision that came `seconds` after its call."""
@@ -98,6 +103,11 @@ class Metrics(Collector):
             yield CounterMetricFamily(name, meaning, value=read())
         for name, (meaning, read) in self.gauges.items():
             yield GaugeMetricFamily(name, meaning, value=read())
+        for name, (meaning, labels, read_all) in self.labelled.items():
+            gauge = GaugeMetricFamily(name, meaning, labels=labels)
+            for values, figure in read_all():
+                gauge.add_metric(values, figure)
+            yield gauge
 
     def _decisions(self) -> Metric:
         family = HistogramMetricFamily(

@@ -30,6 +30,12 @@ class OpenCalls:
         """Return who opened a negotiation, and whom it called directly."""
         return self._calls[negotiation_id]
 
+    def of(self, key: str) -> list[str]:
+        """Return the open negotiations of the agent with this key."""
+        if not self._counts[key]:
+            return []
+        return [one for one, (initiator, _) in self._calls.items() if initiator.key == key]
+
     def items(self) -> list[tuple[str, tuple[Recipient, frozenset[str]]]]:
         """Return all of them, with their ids."""
         return list(self._calls.items())

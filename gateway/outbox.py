@@ -72,8 +72,10 @@ class Outbox:
     __slots__ = (
         "_again",
         "_bytes",
+        "_bytes_half",
         "_bytes_max",
         "_is_crowded",
+        "_messages_half",
         "_next_expiry",
         "_once_count",
         "_retry_at",
@@ -93,7 +95,9 @@ class Outbox:
     ) -> None:
         """Hold at most so much, and wait `retry_first` to `retry_max` seconds before repeats."""
         self.messages_max = messages_max
+        self._messages_half = (messages_max + 1) // 2
         self._bytes_max = bytes_max
+        self._bytes_half = bytes_max // 2
         self._retry_first = retry_first
         self._retry_max = retry_max
         self.window = window
@@ -158,7 +162,8 @@ class Outbox:
             self._drop([known])  # it is called again, because the gateway of that call was lost
         size = self._bytes + len(parcel.envelope)
         count = len(waiting) + len(sent)
-        if size > self._bytes_max or count >= self.messages_max:
+        is_half_full = size > self._bytes_half or count >= self._messages_half
+        if is_half_full and (size > self._bytes_max or count >= self.messages_max):
             return Pushed.FULL
         waiting[msg_id] = parcel
         self._bytes = size
@@ -166,7 +171,7 @@ class Outbox:
             self._once_count += 1
         if parcel.expires_at < self._next_expiry:
             self._next_expiry = parcel.expires_at
-        if not self._is_crowded and (2 * count >= self.messages_max or 2 * size > self._bytes_max):
+        if is_half_full and not self._is_crowded:
             self._is_crowded = True
             return Pushed.CROWDED
         return _QUEUED

@@ -100,6 +100,8 @@ def to_json(envelope: Envelope) -> dict[str, Any]:
         head["durable"] = True
     if envelope.receipt in _RECEIPTS:
         head["receipt"] = _RECEIPTS[envelope.receipt]
+    if envelope.sent_before:
+        head["sent_before"] = True
     return {"envelope": head, "payload": payload}
 
 
@@ -129,6 +131,7 @@ def from_json(message: Mapping[str, Any] | bytes | str) -> Envelope:
         negotiation_id=head.get("negotiation_id", ""),
         in_reply_to=head.get("in_reply_to", ""),
         durable=head.get("durable", False),
+        sent_before=head.get("sent_before", False),
         payload=orjson.dumps(payload),
     )
     envelope.act = act  # type: ignore[assignment]  # the stubs tell the enum from its numbers

@@ -1,22 +1,21 @@
-"""The acceptance profiles that each tenant can name, changed while the gateway runs.
+"""The acceptance profiles that each tenant can name.
 
-Every tenant starts with what ships and what the settings add. A change makes a new revision;
-an open negotiation holds the record it started with, so nothing under way moves.
+Every tenant starts with what ships and what the settings add. What was changed since stands in its
+book (`policy_books`), which `live_policies` brings here. A change makes a new revision; an open
+negotiation holds the record it started with, so nothing under way moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.policy_books import NOTHING, Book, profile_of
 from gateway.refusals import Fault
 from llmx.v1.policy_pb2 import AcceptanceProfile
-from policy.acceptance import PROFILES, Acceptance, PolicyError, parse, resolve
-
-PROFILES_PER_TENANT_MAX = 256
+from policy.acceptance import PROFILES, Acceptance, PolicyError, resolve
 
 
 class Policies:
@@ -27,21 +26,34 @@ class Policies:
 
         Raises PolicyError for one that cannot be used or a default that is unknown.
         """
-        self._shared: dict[str, Acceptance] = dict(PROFILES)
+        self.shared: dict[str, Acceptance] = dict(PROFILES)
+        """What every tenant starts with."""
         for name, fields in added.items():
-            self._shared[name] = _made(name, dict(fields), self._shared, revision=1)
-        self._default = resolve(default_name, self._shared).name
-        self._own: dict[str, dict[str, Acceptance]] = {}
-        self._own_default: dict[str, str] = {}
+            try:
+                self.shared[name] = profile_of(name, fields, self.shared, revision=1)
+            except PolicyError as error:
+                field = f'"{name}": {error.field}'
+                raise PolicyError(field, error.reason, error.remedy) from None
+        self._default = resolve(default_name, self.shared).name
+        self._books: dict[str, Book] = {}
+        self._known: dict[str, dict[str, Acceptance]] = {}
+
+    def use(self, tenant: str, book: Book) -> None:
+        """Let a tenant have what its book says, from now on."""
+        self._books[tenant] = book
+        self._known[tenant] = self.shared | dict(book.profiles)
+
+    def book(self, tenant: str) -> Book:
+        """Return what a tenant's book says."""
+        return self._books.get(tenant, NOTHING)
 
     def of(self, tenant: str) -> Mapping[str, Acceptance]:
         """Return the profiles that a tenant can name, by name."""
-        own = self._own.get(tenant)
-        return self._shared if own is None else self._shared | own
+        return self._known.get(tenant, self.shared)
 
     def default_name(self, tenant: str) -> str:
         """Return the name of the profile for calls that name none."""
-        return self._own_default.get(tenant, self._default)
+        return self.book(tenant).default or self._default
 
     def resolve(self, tenant: str, policy: str | Mapping[str, Any] | None) -> Acceptance | Fault:
         """Return what a call's `policy` member means to a tenant."""
@@ -52,52 +64,19 @@ class Policies:
                 policy = {"profile": self.default_name(tenant), **policy}
             return resolve(policy, self.of(tenant))
         except PolicyError as error:
-            return _fault(error, "/payload/policy")
-
-    def put(self, tenant: str, profile: AcceptanceProfile) -> AcceptanceProfile | Fault:
-        """Add or change a profile of a tenant; returns it with its revision."""
-        known = self.of(tenant)
-        own = self._own.setdefault(tenant, {})
-        if len(own) >= PROFILES_PER_TENANT_MAX and profile.name not in own:
-            return Fault(
-                "POLICY_INVALID",
-                f"a tenant has at most {PROFILES_PER_TENANT_MAX} profiles",
-                "change one that exists",
-            )
-        before = known.get(profile.name)
-        revision = 1 if before is None else before.revision + 1
-        try:
-            made = _made(profile.name, _fields_of(profile), known, revision)
-        except PolicyError as error:
-            return _fault(error, "")
-        own[profile.name] = made
-        return proto_of(made)
-
-    def set_default(self, tenant: str, name: str) -> Fault | None:
-        """Make a profile the one for calls that name none."""
-        try:
-            resolve(name, self.of(tenant))
-        except PolicyError as error:
-            return _fault(error, "")
-        self._own_default[tenant] = name
-        return None
+            return fault_of(error, "/payload/policy")
 
 
-def _made(
-    name: str, fields: dict[str, Any], known: Mapping[str, Acceptance], revision: int
-) -> Acceptance:
-    base = fields.pop("profile", None)
-    start = resolve(base, known) if base is not None else PROFILES["flow/high"]
-    made = parse(fields, start, name=name, revision=revision)
-    return made if made.name == name else replace(made, name=name)
-
-
-def _fault(error: PolicyError, pointer: str) -> Fault:
+def fault_of(error: PolicyError, pointer: str = "") -> Fault:
+    """Return a mistake in a profile as a refusal."""
     return Fault("POLICY_INVALID", f"{error.field}: {error.reason}", error.remedy, pointer)
 
 
-def _fields_of(profile: AcceptanceProfile) -> dict[str, Any]:
-    """Return a profile as `parse` takes it; what the message leaves empty keeps its default."""
+def fields_in(profile: AcceptanceProfile) -> dict[str, Any]:
+    """Return a profile as `parse` takes it; what the message leaves empty keeps its default.
+
+    Raises PolicyError.
+    """
     fields: dict[str, Any] = {"confirm": profile.confirm, "min_offers": profile.min_offers}
     rule = profile.quorum.WhichOneof("rule")
     if rule == "count":

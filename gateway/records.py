@@ -8,17 +8,19 @@ a full disk must not stop the exchange.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
 import structlog
 
+from gateway.record_format import line_of
 from policy.table import Record
 
 COMPLAIN_SECONDS = 60.0
 """How long one complaint about records that cannot be written stands for all."""
+
+Heard = Callable[[Record | None, Mapping[str, Any]], None]
 
 
 class Recorder:
@@ -27,6 +29,8 @@ class Recorder:
     def __init__(self, kept: int, path: Path | None) -> None:
         """Keep `kept` records in memory, and append all to `path` unless it is None."""
         self.recent: deque[Record] = deque(maxlen=kept)
+        self.heard: Heard = lambda record, outcome: None
+        """Hears of every negotiation whose outcome is known."""
         self.lost = 0
         self._complain_at = float("-inf")
         self._torn = False
@@ -48,6 +52,7 @@ class Recorder:
             eligible=outcome["eligible"],
             seconds=round(outcome["decided_at"] - outcome["opened_at"], 6),
         )
+        self.heard(record, outcome)
         if record is None:
             return
         self.recent.append(record)
@@ -76,13 +81,3 @@ class Recorder:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-
-
-def line_of(record: Record) -> bytes:
-    """Return a record as one line of JSON: the call, then each event with its time."""
-    events = [
-        {"at": at, "event": type(event).__name__, **msgspec.structs.asdict(event)}
-        for at, event in record.events
-    ]
-    line = {"call": record.call, "opened_at": record.opened_at, "events": events}
-    return msgspec.json.encode(line) + b"\n"

@@ -146,7 +146,7 @@ def agent_of(member: Recipient) -> Agent:
         agent_id=member.agent_id,
         capabilities=sorted(member.capabilities),
         topics=sorted(member.topics),
-        connected=member.stream is not None,
+        connected=member.stream is not None and not member.is_away,
     )
 
 

@@ -73,11 +73,12 @@ class SchemaRegistry:
         }
         """By `$id`."""
         self._by_file = {f"{schema.name}.json": schema for schema in self.shipped.values()}
-        self._judges: dict[tuple[str, int], Judge] = {
+        self.judges: dict[tuple[str, int], Judge] = {
             (schema.schema_id, act): judge
             for schema in self.shipped.values()
             for act, judge in schema.judges.items()
         }
+        """Those that `judge` has found so far, by schema and act."""
         self._negotiation = self._by_file["Negotiation.json"]
 
     def resolve(
@@ -96,12 +97,12 @@ class SchemaRegistry:
         A name that a tenant has registered goes before: look there first. Nobody can register
         the `$id` of a shipped schema.
         """
-        judge = self._judges.get((schema_uri, act))
+        judge = self.judges.get((schema_uri, act))
         if judge is None:
             schema = self._by_file.get(schema_uri.rpartition("/")[2])
             judge = schema.judges.get(act) if schema is not None else None
-            if judge is not None and len(self._judges) < ALIASES_MAX:
-                self._judges[schema_uri, act] = judge
+            if judge is not None and len(self.judges) < ALIASES_MAX:
+                self.judges[schema_uri, act] = judge
         return judge
 
     def explain(self, schema: ShippedSchema, act: int, value: object) -> Fault:

@@ -11,12 +11,22 @@ from grpc_reflection.v1alpha import reflection
 from gateway.admin import AdminService
 from gateway.control import ControlService
 from gateway.exchange import Exchange
+from gateway.ledger_service import LedgerService
+from gateway.market_service import MarketService
 from gateway.settings import ServerSettings
-from llmx.v1 import admin_service_pb2, control_service_pb2, exchange_service_pb2
+from llmx.v1 import (
+    admin_service_pb2,
+    control_service_pb2,
+    exchange_service_pb2,
+    ledger_service_pb2,
+    market_service_pb2,
+)
 
 EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
 CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
 ADMIN = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+MARKET = market_service_pb2.DESCRIPTOR.services_by_name["MarketService"].full_name
+LEDGER = ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name
 
 FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
 """Frames above the limit and up to this are read, thrown away and refused, and the stream
@@ -28,6 +38,8 @@ def built_server(
     control: ControlService,
     sessions_max: int,
     admin: AdminService | None = None,
+    ledger: LedgerService | None = None,
+    market: MarketService | None = None,
     *,
     shares_port: bool = False,
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
@@ -61,10 +73,20 @@ def built_server(
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(ADMIN, admin.handlers()),)
         )
+    if ledger is not None:
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(LEDGER, ledger.handlers()),)
+        )
+    if market is not None:
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(MARKET, market.handlers()),)
+        )
     readiness = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
     names = [EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME]
     names += [] if admin is None else [ADMIN]
+    names += [] if ledger is None else [LEDGER]
+    names += [] if market is None else [MARKET]
     reflection.enable_server_reflection(names, server)
     return server, readiness
 

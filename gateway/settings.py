@@ -25,6 +25,7 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from gateway.settings_contradictions import contradictions
 from gateway.settings_federation import FederationSettings
+from gateway.settings_governance import GovernanceSettings
 from gateway.settings_groups import (
     ENVELOPE_HEADER_BYTES_MAX,
     MIB,
@@ -37,6 +38,7 @@ from gateway.settings_groups import (
     ServerSettings,
     ValidationSettings,
 )
+from gateway.settings_market import MarketSettings
 from gateway.settings_words import accepted, as_text, example
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "MailboxSettings",
+    "MarketSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",
@@ -78,6 +81,8 @@ class Settings(BaseSettings):
     validation: ValidationSettings = ValidationSettings()
     mailbox: MailboxSettings = MailboxSettings()
     federation: FederationSettings = FederationSettings()
+    governance: GovernanceSettings = GovernanceSettings()
+    market: MarketSettings = MarketSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -240,6 +240,16 @@ class EngineSettings(Group):
         description="More acceptance profiles: `[engine.profiles.NAME]` and what differs; "
         "JSON in the environment",
     )
+    policies: Path | None = Field(
+        default=None,
+        description="File for profiles that are changed while gateways run; several processes "
+        "share it. With federation.etcd they are kept there",
+    )
+    protocols: Word | None = Field(
+        default=None,
+        description="More negotiation protocols, `module:NAME`, several with commas; their "
+        "modules are found on PYTHONPATH",
+    )
     records: Path | None = Field(
         default=None, description="File that finished negotiations are appended to, for replay"
     )

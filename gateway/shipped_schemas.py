@@ -45,9 +45,6 @@ ACTS_OF: dict[str, tuple[str, ...]] = {
 }
 """The files, and the acts whose payloads each of them judges."""
 
-# A contract net compares offers by their value, whatever schema describes them.
-_ALSO_REQUIRED = {("AlternatingOffer", "offer"): ["value"]}
-
 
 def schema_id(name: str) -> str:
     return f"{OWN_PREFIX}schemas/v1/{name}.json"
@@ -68,8 +65,7 @@ def subject(name: str, act: str) -> dict[str, Any]:
     """Return the schema of one act, standing on its own."""
     document = documents()[schema_id(name)]
     chosen: dict[str, Any] = document["$defs"][act] if name == "Negotiation" else document
-    also = _ALSO_REQUIRED.get((name, act), [])
-    return chosen | {"required": chosen["required"] + also}
+    return chosen
 
 
 def native(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:

@@ -26,6 +26,7 @@ INTEGER_MAX = 2**64 - 1
 POINTER_CHARACTERS_MAX = 256
 
 _WHITESPACE = b" \t\r\n"
+_OPEN_ARRAY = ord("[")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]|-?[0-9][0-9.eE+-]*+', re.DOTALL)
 # The end of a key and its colon; JSON allows nothing else in front of a member's colon.
 _COLONS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
@@ -66,8 +67,9 @@ def parse(payload: bytes, depth_max: int = DEPTH_MAX) -> object | JsonFault:
         value: object = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         return _syntax_fault(payload, error, depth_max)
-    # Most payloads have no array, and to look for one bracket is quicker than to count them.
-    brackets = payload.count(b"{") + (payload.count(b"[") if b"[" in payload else 0)
+    # Most payloads have no array, and to look for one bracket is quicker than to count them;
+    # to look for its number is quicker than for a text of it.
+    brackets = payload.count(b"{") + (payload.count(b"[") if _OPEN_ARRAY in payload else 0)
     if brackets > depth_max:
         return _examined(payload, value, depth_max)
     printed = orjson.dumps(value)

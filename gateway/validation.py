@@ -55,6 +55,7 @@ class Validation:
     ) -> None:
         """Compile what ships; `async with` starts and stops the workers."""
         self._registry = SchemaRegistry()
+        self._judges = self._registry.judges
         self._inline_bytes_max = settings.inline_bytes_max
         self._depth_max = limits.json_depth_max
         self._schemas_max = limits.schemas_per_tenant_max
@@ -89,7 +90,7 @@ class Validation:
             return Judgement(NO_BODY, self._registry.unknown("", act))
         if self._foreign and uri in self._foreign.get(tenant.name, EMPTY):
             return self._judge_in_worker(payload, act, tenant.name)
-        judge = self._registry.judge(uri, act)
+        judge = self._judges.get((uri, act)) or self._registry.judge(uri, act)
         self._metrics.validated_inline += 1
         if judge is not None and judge(body):
             return Judgement(body)

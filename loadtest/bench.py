@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if options.client_core is not None:
         os.sched_setaffinity(0, {options.client_core})
-    from loadtest.rounds import RoundsFailed
+    from loadtest.conducting import RoundsFailed
     from loadtest.servers import ServerFailed
 
     try:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.conducting import RoundsFailed
 from loadtest.figures import Compared, Figures, figures_of, median
-from loadtest.rounds import Case, Play, RoundsFailed
+from loadtest.rounds import Case, Play
 from loadtest.servers import Server
 from loadtest.targets import Target
 

@@ -11,7 +11,7 @@ import gc
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,12 @@ from gateway.settings import LogSettings
 from llmx.v1 import envelope_pb2
 from loadtest import messages
 from loadtest.messages import Pieces
+from loadtest.soak.drawers import DRAWERS
 from policy.acceptance import PROFILES
 from policy.call import Call
 from policy.effects import Effect, Finish
-from policy.events import OfferReceived
+from policy.events import Event, OfferReceived
+from policy.protocols import PROTOCOLS
 from policy.table import Record, Table
 
 CONTRACTORS = 12
@@ -50,7 +52,13 @@ class Cost:
 
 def costs() -> list[Cost]:
     """Return what the parts cost; takes about two seconds."""
-    return [*_policy_costs(), *_record_costs(), *_metrics_costs(), *_admission_costs()]
+    return [
+        *_policy_costs(),
+        *_protocol_costs(),
+        *_record_costs(),
+        *_metrics_costs(),
+        *_admission_costs(),
+    ]
 
 
 def best_of(what: str, times: int, run: Callable[[], object], timings: int = TIMINGS) -> Cost:
@@ -84,6 +92,32 @@ def _policy_costs() -> list[Cost]:
         Cost("record: keeping that round's events", kept - plain),
         Cost("record: one event", (kept - plain) / steps),
     ]
+
+
+def _protocol_costs() -> list[Cost]:
+    """Time the steps of a typical negotiation of each protocol, by themselves."""
+    return [
+        _step_cost(name, *drawer.typical())
+        for name, drawer in DRAWERS.items()
+        if drawer.typical is not None
+    ]
+
+
+def _step_cost(name: str, call: Call, events: Sequence[tuple[float, Event]]) -> Cost:
+    protocol = PROTOCOLS[name]
+    state, _ = protocol.open_call(call, 0.0)
+    before = []
+    for now, event in events:
+        before.append((state, event, now))
+        state, _ = protocol.step(state, event, now)
+    step = protocol.step
+
+    def steps() -> None:
+        for _ in range(ROUNDS):
+            for state, event, now in before:
+                step(state, event, now)
+
+    return best_of(f"{name}: one of {len(before)} steps", ROUNDS * len(before), steps)
 
 
 def _play(table: Table) -> list[Effect]:

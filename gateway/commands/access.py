@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+
+import grpc
 
 from gateway.commands.state import state_dir
 from gateway.commands.trouble import FAILED, CommandError
 from gateway.members import AGENT_ADDRESS
+from llmx.channel import Tls, open_channel
 from llmx.route import addresses_of
 
 TOKEN_SECONDS = 3600.0
+CONNECT_SECONDS = 3.0
+"""How long one of several gateways is waited for."""
+READY = grpc.ChannelConnectivity.READY
+FAILED_TO_CONNECT = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
 
 def check_agent(address: str) -> str:
@@ -30,6 +39,32 @@ def check_gateways(addresses: str) -> str:
     for address in addresses_of(addresses):
         check_gateway(address)
     return addresses
+
+
+async def answering(addresses: str, tls: Tls = None) -> str:
+    """Return the first of several gateways that can be connected to; the first if none can.
+
+    Raises OSError when the file with the root certificates cannot be read.
+    """
+    first, *others = addresses_of(addresses)
+    for address in (first, *others) if others else ():
+        channel = open_channel(address, tls)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    if await _connects(channel):
+                        return address
+        finally:
+            await channel.close()
+    return first
+
+
+async def _connects(channel: grpc.aio.Channel) -> bool:
+    state = channel.get_state(try_to_connect=True)
+    while state not in (READY, FAILED_TO_CONNECT):
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
+    return state is READY
 
 
 def check_gateway(address: str) -> str:

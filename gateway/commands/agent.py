@@ -20,6 +20,7 @@ from gateway.commands.lifeline import ignore_line, listen
 from gateway.commands.lines import clean, clock, compact, figure, say, show_notes, tell
 from gateway.commands.plan import Plan
 from gateway.commands.trouble import OK, CommandError, complain, explained
+from llmx.concession import Concede
 from llmx.v1.envelope_pb2 import Act, Envelope
 
 CONNECT_SECONDS = 3.0
@@ -116,6 +117,21 @@ class Performer(llmx.Agent):
         self._offered(call.negotiation_id, answer, answer.value)
         return answer
 
+    async def on_bargain(self, bargain: Any, /) -> None:
+        """Give way from one price to the other, and say how it ended."""
+        prices = self._plan.bargain
+        who = clean(bargain.other)
+        self._note("bargain", bargain.negotiation_id, f"with {who}", other=bargain.other)
+        if prices is None:
+            await bargain.leave("no_prices")
+            return
+        strategy = Concede(start=prices["start"], limit=prices["limit"])
+        outcome = await bargain.play(strategy)
+        agreement = outcome.agreement
+        value = None if agreement is None else agreement.value
+        said = clean(outcome.reason) if value is None else f"agreed at {figure(value)}"
+        self._note("ended", bargain.negotiation_id, said, by=outcome.ended_by, value=value)
+
     async def on_refused(self, refused: Any, offer: Any = None, /) -> Any:
         """Mend an offer whose price was written in words; give up on anything else."""
         value: object = offer.value
@@ -123,10 +139,11 @@ class Performer(llmx.Agent):
         if isinstance(value, str):
             mended = replace(offer, value=float(value.split()[0]))
         at = f" at {refused.pointer}" if refused.pointer else ""
+        words = str(CommandError(refused.reason.rstrip("."), refused.remedy))
         self._note(
             "refused",
             refused.negotiation_id,
-            f"{refused.code}{at}: {clean(refused.reason)} {clean(refused.remedy)}",
+            f"{refused.code}{at}: {clean(words)}",
             code=refused.code,
             pointer=refused.pointer,
             reason=refused.reason,

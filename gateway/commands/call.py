@@ -15,6 +15,8 @@ from typing import Any
 
 import llmx
 from gateway.commands.access import agent_named_in, check_agent, token_of
+from gateway.commands.bargain import Prices, bargain
+from gateway.commands.holdings import held, refusal_words
 from gateway.commands.interrupts import run
 from gateway.commands.json_files import Policy, read_object
 from gateway.commands.lifeline import listen
@@ -45,6 +47,8 @@ class Order:
     consent: str = ""
     ttl: float | None = None
     durable: bool = False
+    prices: Prices | None = None
+    """How far a call for a bargain goes; None for any other."""
 
 
 def order_of(
@@ -154,6 +158,8 @@ def _leave(command: asyncio.Task[Any]) -> None:
 
 
 async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, show: Showing) -> int:
+    if order.prices is not None:
+        return await _bargain(agent, order, order.prices, show)
     negotiation = agent.negotiate(
         order.body,
         to=order.to,
@@ -169,7 +175,7 @@ async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, sho
             async for event in negotiation:
                 show.event(event, order, (time.monotonic() - began) * 1000)
                 if isinstance(event, llmx.Ranked):
-                    await _accept_the_best(negotiation, event)
+                    await _decide(negotiation, event)
             if "report_within" in order.body:
                 for report in await negotiation.reports():
                     show.event(report, order, (time.monotonic() - began) * 1000)
@@ -184,13 +190,34 @@ async def _negotiate(agent: llmx.Agent, order: Order, policy: Policy | None, sho
     return OK if outcome is not None and outcome.winners else NO_AWARD
 
 
-async def _accept_the_best(negotiation: llmx.Negotiation, ranked: llmx.Ranked) -> None:
-    """Decide where the call says that the initiator does: the first of the ranking wins."""
-    best = next((offer for offer in ranked.offers if offer.rank is not None), None)
-    if best is None:
+async def _bargain(agent: llmx.Agent, order: Order, prices: Prices, show: Showing) -> int:
+    try:
+        return await bargain(
+            agent,
+            order.body,
+            order.to[0],
+            prices,
+            consent=order.consent,
+            durable=order.durable,
+            as_json=isinstance(show, Telling),
+        )
+    except llmx.Refused as error:
+        show.refused(error)
+        return FAILED
+
+
+async def _decide(negotiation: llmx.Negotiation, ranked: llmx.Ranked) -> None:
+    """Decide where the call says that the initiator does: the first of the ranking wins.
+
+    While more rounds may follow, all that could win are called again.
+    """
+    able = [offer for offer in ranked.offers if offer.rank is not None]
+    if not able:
         await negotiation.reject(reason="none_chosen")
+    elif ranked.turn is not None and ranked.turn.rounds_left:
+        await negotiation.revise(able)
     else:
-        await negotiation.accept(best)
+        await negotiation.accept(able[0])
 
 
 class Showing:
@@ -227,7 +254,9 @@ class Showing:
             case llmx.OfferWithdrawn():
                 _line("withdrew", f"{clean(event.agent)}  {clean(event.reason)}  {after}")
             case llmx.Ranked():
-                _line("ranked", f"{len(event.offers)} offers; the first is accepted  {after}")
+                rounds = 0 if event.turn is None else event.turn.rounds_left
+                then = f"{rounds} more rounds at most" if rounds else "the first is accepted"
+                _line("ranked", f"{len(event.offers)} offers; {then}  {after}")
             case llmx.Outcome():
                 _outcome(event, after, with_score="utility" in order.body)
             case llmx.Report():
@@ -248,8 +277,12 @@ def _outcome(outcome: llmx.Outcome, after: str, *, with_score: bool) -> None:
         _line("", f"{rank:<3} {words}")
     won = [f"{clean(winner.agent)} wins at {figure(winner.price)}" for winner in outcome.winners]
     words = " and ".join(won) or clean(outcome.reason)
-    complete = "" if outcome.complete else ", not everybody answered"
-    _line("outcome", f"{outcome.state}: {words} (closed by {outcome.closed_by}{complete})  {after}")
+    closed = f"closed by {outcome.closed_by}" if outcome.closed_by else ""
+    complete = "" if outcome.complete else "not everybody answered"
+    beside = ", ".join(filter(None, (closed, complete, *refusal_words(outcome))))
+    _line("outcome", f"{outcome.state}: {words}{f' ({beside})' if beside else ''}  {after}")
+    for word, text in held(outcome):
+        _line(word, text)
 
 
 class Telling(Showing):

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 import llmx
-from gateway.commands.access import check_agent, token_of
+from gateway.commands.access import answering, check_agent, token_of
 from gateway.commands.interrupts import run
 from gateway.commands.json_files import parse_object, read_object
 from gateway.commands.lines import clean, figure, say
 from gateway.commands.trouble import OK, CommandError, complain, explained
 from gateway.policies import proto_of
 from llmx.v1.agent_pb2 import Agent
+from llmx.v1.control_service_pb2 import ListPoliciesResponse
 from llmx.v1.policy_pb2 import AcceptanceProfile
 from policy.acceptance import PolicyError, resolve
 
@@ -35,11 +36,7 @@ def list_policies(gateway: str, token: str | None) -> int:
 
     async def work(control: llmx.Control) -> None:
         answer = await control.list_policies()
-        table = _table(*PROFILE_COLUMNS)
-        for profile in answer.profiles:
-            mark = " *" if profile.name == answer.default_name else ""
-            table.add_row(f"{profile.name}@{profile.revision}{mark}", *_cells(profile))
-        _print(table)
+        _print(policies_table(answer))
         say(f"* what a call gets that names no policy: {answer.default_name}")
 
     return _with_control("policy list", gateway, token, work)
@@ -89,10 +86,7 @@ def profile_of(name: str, parameters: str) -> AcceptanceProfile:
 
     "profile" names a shipped one to start from, flow/high when absent.
     """
-    if parameters.lstrip().startswith("{"):
-        fields: Mapping[str, Any] = parse_object(parameters, "the parameters")
-    else:
-        fields = read_object(Path(parameters))
+    fields = fields_from(parameters)
     try:
         return proto_of(resolve(fields), name)
     except PolicyError as error:
@@ -100,14 +94,30 @@ def profile_of(name: str, parameters: str) -> AcceptanceProfile:
         raise CommandError(reason, error.remedy) from None
 
 
+def fields_from(parameters: str) -> Mapping[str, Any]:
+    """Return a JSON object, or the one in a file. Raises CommandError."""
+    if parameters.lstrip().startswith("{"):
+        return parse_object(parameters, "the parameters")
+    return read_object(Path(parameters))
+
+
+def policies_table(answer: ListPoliciesResponse) -> Table:
+    """Return the profiles as a table; the default one has a star."""
+    table = _table(*PROFILE_COLUMNS)
+    for profile in answer.profiles:
+        mark = " *" if profile.name == answer.default_name else ""
+        table.add_row(f"{profile.name}@{profile.revision}{mark}", *_cells(profile))
+    return table
+
+
 def _with_control(command: str, gateway: str, token: str | None, work: Work) -> int:
     async def ask() -> int:
         source = token_of(check_agent(OPERATOR), token, roles=("operator",))
-        agent = llmx.Agent(OPERATOR, gateway, token=source)
+        agent = llmx.Agent(OPERATOR, await answering(gateway), token=source)
         try:
             await work(agent.control)
         except llmx.LlmxError as error:
-            raise explained(error, agent.gateway) from None
+            raise explained(error, gateway) from None
         finally:
             await agent.control.close()
         return OK

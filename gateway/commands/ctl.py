@@ -37,6 +37,8 @@ from llmx.channel import Tls
 from llmx.v1.cluster_pb2 import Drain, DrainState, NegotiationDetail
 
 OPERATOR = "agent://operator"
+ROLES = ("operator", "exchange-operator")
+"""Of the development token that is made when none is given."""
 ALONE = (
     "it stands alone; `federation.etcd` or `federation.peers` makes it one of a cluster, "
     "and `llmx up --regions eu,us,ap` starts one here"
@@ -207,7 +209,7 @@ class Ctl:
     def _with_cluster(self, command: str, work: Work) -> int:
         async def ask() -> int:
             check_gateways(self._gateway)
-            token = token_of(OPERATOR, self._token, roles=("operator",))
+            token = token_of(OPERATOR, self._token, roles=ROLES)
             async with reached(self._gateway, token, self._tls) as cluster:
                 return await work(cluster)
 

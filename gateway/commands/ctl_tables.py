@@ -57,7 +57,7 @@ def members_table(members: Iterable[ClusterMember]) -> Table:
             member.region,
             member.agents_address,
             member.peer_address or NONE,
-            _word(member, "reach"),
+            _word(member, "reach") + (", leaving" if member.leaving else ""),
             figure(member.load) if member.HasField("load") else NONE,
             _ago(member, "started_at"),
             str(member.epoch),
@@ -109,7 +109,7 @@ def agents_table(agents: Iterable[LocatedAgent]) -> Table:
 
 def negotiations_table(negotiations: Iterable[NegotiationSummary]) -> Table:
     """Return negotiations, a row for each."""
-    table = _table("negotiation", "decided by", "initiator", "state", "policy")
+    table = _table("negotiation", "decided by", "initiator", "state", "protocol", "policy")
     _add_figures(table, "answered", "offers", "age", "due in")
     for summary in negotiations:
         _add_row(
@@ -118,6 +118,7 @@ def negotiations_table(negotiations: Iterable[NegotiationSummary]) -> Table:
             summary.gateway_id,
             summary.initiator,
             _word(summary, "state"),
+            _protocol(summary),
             summary.policy,
             f"{summary.answered} of {summary.eligible}",
             str(summary.offers),
@@ -127,6 +128,11 @@ def negotiations_table(negotiations: Iterable[NegotiationSummary]) -> Table:
     return table
 
 
+def _protocol(summary: NegotiationSummary) -> str:
+    """Return the protocol, with the round if it is not the first."""
+    return summary.protocol + (f", round {summary.round}" if summary.round > 1 else "")
+
+
 def detail_lines(detail: NegotiationDetail) -> list[str]:
     """Return how a negotiation stands, in sentences."""
     summary = detail.summary
@@ -134,8 +140,9 @@ def detail_lines(detail: NegotiationDetail) -> list[str]:
     called = f"called by {clean(summary.initiator)} {_ago(summary, 'opened_at')} ago"
     decided = f"decided by gateway {clean(summary.gateway_id)} under {clean(summary.policy)}"
     counts = f"{summary.answered} of {summary.eligible} answered, {summary.offers} offers"
+    stands = f"{_word(summary, 'state')}, by {clean(_protocol(summary) or NONE)}"
     lines = [
-        f"negotiation {clean(summary.negotiation_id)}: {_word(summary, 'state')}",
+        f"negotiation {clean(summary.negotiation_id)}: {stands}",
         f"{called}, {decided} ({kind}{counts})",
     ]
     if detail.closed_by:
@@ -152,7 +159,8 @@ def parties_table(parties: Iterable[NegotiationParty]) -> Table:
     _add_figures(table, "offer")
     for party in parties:
         value = figure(party.value) if party.HasField("value") else NONE
-        _add_row(table, party.agent_id, party.gateway_id or NONE, _word(party, "state"), value)
+        state = party.word.replace("_", " ") or _word(party, "state")
+        _add_row(table, party.agent_id, party.gateway_id or NONE, state, value)
     return table
 
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 WIDTH_MAX = 160
@@ -40,6 +40,14 @@ def tell(event: str, **facts: Any) -> None:
 def clock() -> str:
     """Return the time of day, 12:00:01.123."""
     return datetime.now().strftime("%H:%M:%S.%f")[:-3]
+
+
+def moment(seconds: float) -> str:
+    """Return a time that a gateway has told, 2025-08-21T19:00:00Z; as it came if it is none."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:g}"
 
 
 def figure(value: float | None) -> str:

@@ -38,6 +38,9 @@ class Plan:
     first_offer_breaks: bool = False
     """Write the first offer of every call as a careless language model would, the price as
     words, and mend it as the gateway's refusal says."""
+    bargain: Mapping[str, float] | None = None
+    """From which price to which it gives way in a bargain, {"start": 60, "limit": 40}; None: it
+    does not bargain."""
 
     def build(self) -> strategies.Strategy:
         """Return the strategy. Raises StrategyError."""
@@ -64,6 +67,9 @@ class Plan:
             self.topics,
             self.capabilities,
             self.consents,
+            bargain=None
+            if self.bargain is None
+            else {name: round(price * factor, 2) for name, price in self.bargain.items()},
         )
 
 
@@ -98,12 +104,29 @@ def plan_of(description: Mapping[str, Any], where: str, topics: Sequence[str] = 
         _texts(description, "capabilities", where, ("propose",)),
         _texts(description, "consents", where, ()),
         breaks,
+        _bargain(description, where),
     )
     try:
         plan.build()
     except strategies.StrategyError as error:
         raise CommandError(f"{where}: {error}") from None
     return plan
+
+
+def _bargain(description: Mapping[str, Any], where: str) -> Mapping[str, float] | None:
+    prices = description.get("bargain")
+    if prices is None:
+        return None
+    if (
+        not isinstance(prices, dict)
+        or prices.keys() != {"start", "limit"}
+        or not all(map(_is_number, prices.values()))
+    ):
+        raise CommandError(
+            f'{where}: "bargain" does not say its prices',
+            'write "bargain": {"start": 60, "limit": 40}',
+        )
+    return prices
 
 
 def plan_from_flags(

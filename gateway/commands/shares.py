@@ -72,6 +72,8 @@ def shares_of(
             own["federation.listen"] = _counted(federation.listen, index)
             if federation.advertise is not None:
                 own["federation.advertise"] = _counted(federation.advertise, index)
+        if federation.etcd is None and settings.engine.policies is None:
+            own["engine.policies"] = str(folder / "policies.json")
         for name, file in (
             ("mailbox.file", settings.mailbox.file),
             ("engine.records", settings.engine.records),

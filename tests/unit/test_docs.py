@@ -178,14 +178,18 @@ def test_every_make_target_that_a_page_shows_exists() -> None:
     assert {(where, target) for where, target in shown if target not in targets} == set()
 
 
-def _command(words: list[str]) -> tuple[typer.core.TyperCommand, list[str]]:
+def _command(
+    words: list[str],
+) -> tuple[typer.core.TyperCommand | typer.core.TyperGroup, list[str]]:
     """Return the command that the words name, with what is left of them."""
     command = typer.main.get_command(cli.app)
     while isinstance(command, typer.core.TyperGroup):
+        if not words and command.invoke_without_command:
+            break
         assert words, f"{command.name} needs a command"
         assert words[0] in command.commands, f"there is no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]
-    assert isinstance(command, typer.core.TyperCommand)
+    assert isinstance(command, typer.core.TyperCommand | typer.core.TyperGroup)
     return command, words
 
 
@@ -229,7 +233,7 @@ def test_every_python_sample_parses_and_names_what_llmx_has(where: str, text: st
         for node in ast.walk(tree)
         if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name.startswith("on_")
     }
-    assert hooks <= set(vars(llmx.Agent)), where
+    assert hooks <= set(dir(llmx.Agent)), where
 
 
 def test_the_agent_of_the_readme_has_ten_lines() -> None:

@@ -175,6 +175,21 @@ def test_a_stopping_gateway_takes_no_calls_but_messages(
     assert len(received(bob)) == 1
 
 
+def test_a_gateway_that_must_not_decide_takes_no_calls_and_says_when_to_come_again(
+    parts: Parts, alice: Member, bob: Member
+) -> None:
+    """They would wait until it may, and their time to reply would be over by then."""
+    parts.admission.may_decide = lambda: False
+    call = envelope("alice", Act.ACT_CFP, "agent://bob", body={"reply_within": 5})
+    parts.admit(alice, call)
+    (refusal,) = stream_of(alice).refusals
+    assert stream_of(alice).codes() == ["FENCED"] and received(bob) == []
+    assert refusal.HasField("retry_after") and refusal.reason and refusal.remedy
+    parts.admission.may_decide = lambda: True
+    parts.admit(alice, call)
+    assert stream_of(alice).codes() == ["FENCED"] and len(received(bob)) == 1
+
+
 def test_a_full_shard_makes_only_its_sender_wait() -> None:
     parts = Parts(queue_max=1)
     alice, _ = parts.join("alice"), parts.join("bob")

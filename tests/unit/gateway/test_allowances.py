@@ -74,7 +74,7 @@ def test_what_the_tenant_lacks_costs_the_agent_nothing() -> None:
 
 
 def test_the_agents_of_a_tenant_share_its_rate_and_no_other_tenant_does() -> None:
-    """N-8.2 for the tenant, however many agents it has."""
+    """N-8.2: for the tenant too, however many agents it has."""
     tenants = Tenants()
     agents = [tenants.join(f"a{number}") for number in range(5)]
     stranger = tenants.join("a0", "umbrella")
@@ -195,7 +195,7 @@ def test_what_is_refused_takes_from_no_quota() -> None:
 def test_nobody_gets_more_than_any_of_its_buckets_gives(
     requests: list[tuple[int, float, int, bool]], with_quotas: bool
 ) -> None:
-    """N-8.2 and N-8.3 for every bucket at once, and the wait is exact for all of them."""
+    """N-8.2, N-8.3: for every bucket at once, and the wait is exact for all of them."""
     limits = AllowanceLimits(0.5, 4.0, 1.0, 6.0, reserve=0.25)
     if with_quotas:
         limits = replace(limits, quota_bytes=2048, tenant_quota_messages=20)

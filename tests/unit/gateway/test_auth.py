@@ -365,5 +365,5 @@ def test_settings_that_cannot_work_are_refused_at_the_start(settings: AuthSettin
 
 
 def test_a_key_file_that_is_not_there_is_told_with_its_setting() -> None:
-    with pytest.raises(SettingsError, match=r"^LLMX_AUTH__JWKS_FILE=/nope\.json: "):
+    with pytest.raises(SettingsError, match=r"^auth\.jwks_file=/nope\.json: "):
         build_authenticator(AuthSettings(jwks_file=Path("/nope.json")))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+import pytest
 from structlog.testing import capture_logs
 
 from federation.award_log import Entry
@@ -22,9 +23,14 @@ class Log:
     def __init__(self) -> None:
         self.stands: dict[str, Entry] = {}
         self.waiting: list[tuple[str, Entry, Callable[[Entry], None]]] = []
+        self.repeated: list[str] = []
 
-    def propose(self, key: str, entry: Entry, heard: Callable[[Entry], None]) -> None:
+    def propose(
+        self, key: str, entry: Entry, heard: Callable[[Entry], None], is_repeated: bool
+    ) -> None:
         self.waiting.append((key, entry, heard))
+        if is_repeated:
+            self.repeated.append(entry.negotiation_id)
 
     def write(self) -> None:
         """Write everything that waits."""
@@ -45,6 +51,9 @@ class Market:
                 name, self.log.propose, gateway.negotiations.perform, lambda negotiation_id: True
             )
             gateway.negotiations.gate = gate.takes
+            gateway.admission.on_repeated = gate.repeated
+            gateway.inheritance.is_repeated = gate.is_repeated
+            gateway.inheritance.on_repeated = gate.repeated
             gate.is_told = lambda award: award.gateway_id in self.cluster.gateways
             self.gates[name] = gate
         self.alice = self.cluster["a"].arrive("alice")
@@ -52,9 +61,10 @@ class Market:
         self.carol = self.cluster["c"].arrive("carol", "gpu")
         self.cluster.run()
 
-    def call(self, gateway_id: str, **body: Any) -> None:
+    def call(self, gateway_id: str, *, sent_before: bool = False, **body: Any) -> None:
         asked = {"act": "cfp", "task": "four GPUs", "reply_within": 5, "policy": "high", **body}
         call = envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="call", body=asked)
+        call.sent_before = sent_before
         self.cluster.admit(gateway_id, self.alice, call)
 
     def bid(self, member: Member, value: float) -> None:
@@ -315,6 +325,43 @@ def test_what_follows_an_award_goes_on_with_it_when_nobody_sees_etcd() -> None:
     market.cluster.run()
     assert acts(received(market.bob)) == [Act.ACT_REJECT]
     assert stream_of(market.bob).codes() == ["ALREADY_ANSWERED"]
+
+
+def test_the_award_of_a_repeated_call_waits_for_etcd_though_nobody_sees_it() -> None:
+    """Its initiator has lost a gateway that may have told an award, unwritten as well."""
+    market = Market()
+    gate = market.gates["a"]
+    gate.is_blind = lambda: True
+    market.call("a", sent_before=True)
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    gate.look()
+    market.cluster.run()
+    assert acts(received(market.carol)) == [] and (len(gate), gate.blind) == (1, 0)
+    assert len(market.log.repeated) == 1
+    market.write()
+    assert acts(received(market.carol)) == [Act.ACT_ACCEPT]
+    assert not gate.is_repeated(market.log.repeated[0])
+
+
+def test_an_heir_knows_that_a_call_was_repeated() -> None:
+    market = Market()
+    market.call("a", sent_before=True)
+    market.cluster["a"].inheritance.heirs = lambda: ["b"]
+    assert market.cluster["a"].inheritance.hand_over() == 1
+    market.cluster.run()
+    market.gates["b"].is_blind = lambda: True
+    market.bid(market.bob, 40)
+    market.bid(market.carol, 30)
+    assert market.log.repeated and len(market.gates["b"]) == 1
+
+
+def test_only_so_many_repeated_calls_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.awards.REPEATED_MAX", 2)
+    gate = Market().gates["a"]
+    for negotiation_id in ("a.0.1", "a.0.2", "a.0.3"):
+        gate.repeated(negotiation_id)
+    assert [gate.is_repeated(f"a.0.{number}") for number in (1, 2, 3)] == [False, True, True]
 
 
 def test_a_second_award_beside_one_that_was_told_blind_is_an_error_that_names_both() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.calls import CallLimits, call_of
+from gateway.calls import CallLimits, call_of, why_not_revise
 from gateway.policies import Policies
 from gateway.refusals import Fault
 from policy.call import Call
@@ -122,6 +122,80 @@ def test_whole_numbers_stay_whole_however_they_are_written() -> None:
 
 def test_what_the_gateway_cannot_promise_is_refused() -> None:
     """Rather than accepted and not kept."""
-    other = refused(reply_within=2, protocol="alternating-offers")
+    other = refused(reply_within=2, protocol="barter")
     assert (other.code, other.pointer) == ("UNKNOWN_PROTOCOL", "/payload/protocol")
     assert opened(reply_within=2, protocol="contract-net", durable=False)
+
+
+def test_a_whole_number_in_a_call_is_told_again_as_it_was() -> None:
+    """A record knows floats only: 100 told as "100" would not replay to the byte."""
+    call = opened(reply_within=5, reserve=100, report_within=3)
+    assert (repr(call.reserve), repr(call.report_within)) == ("100.0", "3.0")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("alternating-offers", {"bargaining": {"max_rounds": 3}}),
+        ("monotonic-concession", {"bargaining": {"concession": "both"}}),
+        ("iterated-contract-net", {"iterations": {"rounds_max": 2}}),
+        ("sealed-bid", {"sealed": {"price": "first"}}),
+    ],
+)
+def test_a_call_carries_the_options_of_its_protocol(protocol: str, said: dict[str, Any]) -> None:
+    call = opened(reply_within=2, protocol=protocol, **said)
+    (options,) = said.values()
+    assert (call.protocol, call.options) == (protocol, options)
+    assert opened(reply_within=2, protocol=protocol).options == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer"),
+    [
+        ({"bargaining": {}}, "/payload/bargaining"),
+        ({"protocol": "sealed-bid", "iterations": {}}, "/payload/iterations"),
+        ({"protocol": "alternating-offers", "sealed": {}}, "/payload/sealed"),
+        ({"options": {}}, "/payload/options"),
+    ],
+)
+def test_options_of_another_protocol_are_refused_where_they_stand(
+    said: dict[str, Any], pointer: str
+) -> None:
+    """Whoever wrote them meant something that would not happen."""
+    fault = refused(reply_within=2, **said)
+    assert (fault.code, fault.pointer) == ("OPTIONS_INVALID", pointer)
+
+
+def test_the_remedy_of_an_unknown_protocol_names_those_that_are_known() -> None:
+    fault = refused(reply_within=2, protocol="barter")
+    assert "alternating-offers" in fault.remedy and "contract-net" in fault.remedy
+
+
+def test_a_call_names_the_issues_of_its_offers() -> None:
+    said = [{"name": "gpus", "type": "integer", "min": 1, "max": 8}]
+    (issue,) = opened(reply_within=2, issues=said).issues
+    assert (issue.name, issue.low, issue.high) == ("gpus", 1, 8)
+    fault = refused(reply_within=2, issues=said * 2)
+    assert (fault.code, fault.pointer) == ("OPTIONS_INVALID", "/payload/issues")
+
+
+@pytest.mark.parametrize(
+    ("body", "to", "code", "pointer"),
+    [
+        ({"reply_within": 5}, ["topic://gpu"], "INVALID_ADDRESS", "/envelope/to"),
+        ({"reply_within": 5}, ["agent://bob", "group://g"], "INVALID_ADDRESS", "/envelope/to"),
+        ({"reply_within": 3601}, ["agent://bob"], "DEADLINE_INVALID", "/payload/reply_within"),
+        ({"deadline": "2020-01-01T00:00Z"}, [], "DEADLINE_INVALID", "/payload/deadline"),
+        ({"deadline": "2025-02-30T00:00Z"}, [], "DEADLINE_INVALID", "/payload/deadline"),
+    ],
+)
+def test_another_round_is_for_named_agents_and_in_time(
+    body: dict[str, Any], to: list[str], code: str, pointer: str
+) -> None:
+    fault = why_not_revise(body, to, LIMITS, NOW)
+    assert fault is not None
+    assert (fault.code, fault.pointer) == (code, pointer)
+
+
+def test_another_round_may_be_called_while_there_is_time() -> None:
+    assert why_not_revise({"reply_within": 5}, ["agent://bob"], LIMITS, NOW) is None

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from gateway import cli
 from gateway.cli_cluster import ctl_app
+from gateway.cli_policy import policy_app
 
 
 def options(*names: str) -> set[str]:
@@ -21,11 +22,23 @@ def options(*names: str) -> set[str]:
 def every_ctl() -> list[str]:
     command = typer.main.get_command(ctl_app)
     assert hasattr(command, "commands")
+    return sorted(name for name, one in command.commands.items() if not hasattr(one, "commands"))
+
+
+def every_policy() -> list[str]:
+    command = typer.main.get_command(policy_app)
+    assert hasattr(command, "commands")
     return sorted(command.commands)
 
 
-def test_an_operator_has_six_commands():
-    assert every_ctl() == ["agents", "drain", "links", "members", "negotiations", "show"]
+def test_an_operator_has_six_commands_and_four_for_policies():
+    assert {"agents", "drain", "links", "members", "negotiations", "show"} <= set(every_ctl())
+    assert every_policy() == ["delete", "get", "list", "set"]
+
+
+@pytest.mark.parametrize("name", every_policy())
+def test_those_for_policies_speak_to_programs_too_and_to_any_gateway(name: str):
+    assert {"--json", "--gateway", "--token", "--tls"} <= options("ctl", "policy", name)
 
 
 @pytest.mark.parametrize("name", every_ctl())
@@ -38,11 +51,24 @@ def test_a_drain_has_a_rate_a_deadline_and_a_way_back():
 
 
 @pytest.mark.parametrize(
-    "words", [["--rate", "fast"], ["--rate", "0.5/s"], ["--deadline", "0"], ["--deadline", "1e6"]]
+    "words",
+    [
+        ["--rate", "fast"],
+        ["--rate", "0.5/s"],
+        ["--deadline", "0"],
+        ["--deadline", "1e6"],
+        ["--deadline", "soon"],
+    ],
 )
 def test_a_drain_that_cannot_be_asks_nobody(words: list[str]):
     done = CliRunner().invoke(cli.app, ["ctl", "drain", "eu", "-g", "127.0.0.1:1", *words])
     assert done.exit_code == 2 and words[0] in done.output
+
+
+@pytest.mark.parametrize("words", [["--rate", "50/s"], ["--deadline", "5s"], ["--deadline", "2.5"]])
+def test_what_a_drain_is_told_may_bear_its_unit(words: list[str]):
+    done = CliRunner().invoke(cli.app, ["ctl", "drain", "eu", "-g", "127.0.0.1:1", *words])
+    assert done.exit_code == 1, "there is no gateway, and nothing wrong with the words"
 
 
 def test_a_cluster_is_started_by_regions():

@@ -10,7 +10,7 @@ import pytest
 from federation.etcd import EtcdState
 from federation.membership import MemberInfo
 from federation.peer_states import LinkState
-from gateway.cluster_view import ClusterView
+from gateway.cluster_view import PARTY_STATE_OF, ClusterView
 from gateway.draining import Draining
 from llmx.v1 import cluster_pb2 as messages
 from llmx.v1.envelope_pb2 import Act
@@ -123,6 +123,12 @@ def test_how_others_are_found_is_shown(market: Market, reachable: bool) -> None:
     assert told.endpoint == "10.0.0.9:2379" and told.since.ToSeconds() == 50
 
 
+def test_since_when_a_member_of_the_settings_lives_is_not_shown(market: Market) -> None:
+    market.join_cluster()
+    _, other = market.view.members()
+    assert not other.HasField("started_at")
+
+
 def test_a_round_trip_that_nobody_measured_is_not_shown(market: Market) -> None:
     market.join_cluster(link("open"))
     (shown,) = market.view.links()
@@ -166,6 +172,31 @@ def test_a_negotiation_is_shown_while_it_goes_on_without_its_sealed_offers(marke
     assert carol.state == messages.PARTY_STATE_CALLED and bob.gateway_id == "b"
     assert [event.kind for event in detail.events] == ["offer_received"]
     assert not list(market.view.negotiations("umbrella", 10))
+
+
+def test_a_bargain_is_shown_with_whose_turn_it_is(market: Market) -> None:
+    body = {"protocol": "alternating-offers", "reply_within": 5}
+    call = envelope("alice", Act.ACT_CFP, "agent://bob", msg_id="call", body=body)
+    market.cluster.admit("a", market.alice, call)
+    market.offer("b", "bob", 40)
+    (told,) = market.view.negotiations("acme", 10)
+    assert (told.protocol, told.round, told.offers, told.answered) == (
+        "alternating-offers",
+        2,
+        1,
+        1,
+    )
+    detail = market.view.show("acme", told.negotiation_id)
+    assert detail is not None
+    alice, bob = detail.parties
+    assert (alice.word, alice.state) == ("to_move", messages.PARTY_STATE_TO_MOVE)
+    assert (bob.word, bob.state) == ("waits", messages.PARTY_STATE_WAITS)
+    assert bob.value == 40 and not alice.HasField("value"), "both have seen it"
+
+
+def test_every_word_of_a_party_has_a_state_or_is_shown_as_it_is() -> None:
+    assert PARTY_STATE_OF["won"] == messages.PARTY_STATE_WON
+    assert "haggling" not in PARTY_STATE_OF
 
 
 def test_a_negotiation_is_shown_with_its_outcome(market: Market) -> None:

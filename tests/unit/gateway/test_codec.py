@@ -8,7 +8,7 @@ import jsonschema
 import orjson
 import pytest
 
-from gateway.codec import EVENT_OF, TOLD_ACTS, Teller, reply_by
+from gateway.codec import EVENT_OF, TOLD_ACTS, Teller, event_of, reply_by
 from gateway.shipped_schemas import text
 from llmx.v1.envelope_pb2 import Act, Envelope
 from policy import events
@@ -42,11 +42,67 @@ def test_every_act_inside_a_negotiation_means_something_to_the_engine() -> None:
         (Act.ACT_FAILURE, {"reason": "x"}, events.ReportReceived(BOB, "m1", succeeded=False)),
         (Act.ACT_THINKING, {"seconds": 5}, events.ThinkingReceived(BOB, "m1", 5.0)),
         (Act.ACT_THINKING, {}, events.ThinkingReceived(BOB, "m1", 30.0)),
-        (Act.ACT_COUNTER, {"offer_id": "o1", "value": 2}, events.CounterReceived(BOB, "m1")),
+        (
+            Act.ACT_COUNTER,
+            {"offer_id": "o1", "value": 2},
+            events.CounterReceived(BOB, "m1", value=2.0, offer_id="o1"),
+        ),
     ],
 )
 def test_an_act_becomes_its_event(act: int, body: dict[str, Any], expected: events.Event) -> None:
     assert event(act, **body) == expected
+
+
+def test_an_offer_with_terms_alone_is_a_proposal() -> None:
+    """Between two parties nobody has to say a price; a contract net refuses it."""
+    said = event(Act.ACT_OFFER, terms={"when": "noon"}, valid_for=2.5, round=2)
+    expected = events.CounterReceived(BOB, "m1", terms={"when": "noon"}, valid_until=102.5, round=2)
+    assert said == expected
+
+
+def test_an_offer_that_is_sealed_is_a_commitment() -> None:
+    said = event(Act.ACT_OFFER, commitment="0" * 64)
+    assert said == events.CommitmentReceived(BOB, "m1", "0" * 64)
+    opened = event(Act.ACT_OFFER, value=3, nonce="1" * 64)
+    assert isinstance(opened, events.OfferReceived) and opened.fields["nonce"] == "1" * 64
+
+
+def test_a_counter_offer_says_all_that_its_schema_knows() -> None:
+    conditions = [{"field": "terms.price", "operator": "<=", "value": 50}]
+    said = event(
+        Act.ACT_COUNTER,
+        offer_id="o1",
+        terms={"price": 45},
+        valid_from="1970-01-01T00:01Z",
+        valid_until="1970-01-01T00:03Z",
+        conditions=conditions,
+    )
+    assert said == events.CounterReceived(
+        BOB,
+        "m1",
+        terms={"price": 45},
+        valid_from=60.0,
+        valid_until=180.0,
+        offer_id="o1",
+        conditions=tuple(conditions),
+    )
+
+
+def test_a_call_inside_a_negotiation_opens_another_round_to_whom_it_names() -> None:
+    envelope = Envelope(
+        msg_id="m1", act=Act.ACT_CFP, recipients=["agent://c", "agent://d", "agent://c"]
+    )
+    body = {"reply_within": 5, "round": 2.0, "reserve": 40}
+    assert event_of(envelope, BOB, body, 100.0) == events.RevisedCallReceived(
+        BOB, "m1", 2, ("agent://c", "agent://d"), 105.0, 105.0, body
+    )
+    unreadable = event_of(envelope, BOB, {"deadline": "2025-02-30T00:00Z"}, 100.0)
+    assert isinstance(unreadable, events.RevisedCallReceived) and unreadable.closes_at == 100.0
+
+
+def test_any_other_act_is_read_as_ever() -> None:
+    envelope = Envelope(msg_id="m1", act=Act.ACT_REFUSE)
+    assert event_of(envelope, BOB, {}, 1.0) == events.RefusalReceived(BOB, "m1")
 
 
 def test_an_offer_carries_its_whole_payload_for_the_utility() -> None:
@@ -79,6 +135,13 @@ def test_an_offer_binds_unless_it_says_that_it_is_revocable(
 ) -> None:
     offer = event(Act.ACT_OFFER, value=3, **body)
     assert isinstance(offer, events.OfferReceived) and offer.revocable is revocable
+
+
+def test_an_offer_may_say_from_when_it_is_good() -> None:
+    start = "2025-08-21T18:46Z"
+    offer = EVENT_OF[Act.ACT_OFFER](BOB, "m1", {"value": 3, "valid_from": start}, 0.0)
+    assert isinstance(offer, events.OfferReceived)
+    assert offer.valid_from == 1755801960.0
 
 
 def test_no_payload_makes_an_offer_a_probe() -> None:

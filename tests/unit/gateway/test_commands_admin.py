@@ -36,7 +36,7 @@ async def cluster(**of_eu: Any) -> AsyncIterator[tuple[Reached, FakeView]]:
         us.others = {"eu": NOBODY}
         async with (
             served(replace(eu, **of_eu), SECRET) as at_eu,
-            reached(f"{NOBODY},{at_eu}", token("operator")) as found,
+            reached(f"{NOBODY},{at_eu}", token("operator", "exchange-operator")) as found,
         ):
             yield found, us
 
@@ -122,7 +122,7 @@ async def test_a_token_without_the_role_is_told_what_it_needs():
 @played
 async def test_what_goes_wrong_later_is_one_sentence_too():
     async def drain(address: str) -> None:
-        async with reached(address, token("operator")) as found:
+        async with reached(address, token("operator", "exchange-operator")) as found:
             await anext(found.admin.drain("eu", 1, 1))
 
     async with served(FakeView(), SECRET) as address:

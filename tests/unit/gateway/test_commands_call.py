@@ -97,6 +97,19 @@ def test_every_event_is_one_readable_line(capsys: pytest.CaptureFixture[str]):
     ]
 
 
+def test_a_line_says_why_the_ledger_refuses_and_what_an_award_holds(
+    capsys: pytest.CaptureFixture[str],
+):
+    body = {"detail": "BUDGET_UNKNOWN: project:vision"}
+    Showing().event(llmx.Outcome("n-2", "no_award", "X", body=body), ORDER, 5.0)
+    paid = llmx.Payment("agent://alice", 1_000_000)
+    won = llmx.RankedOffer("agent://bob", "o-1", 1.0, 1, payment=paid)
+    Showing().event(llmx.Outcome("n-3", "committed", "awarded", (won,)), ORDER, 5.0)
+    refused, _, pays = capsys.readouterr().out.splitlines()
+    assert refused == "outcome  no_award: X (BUDGET_UNKNOWN: project:vision)  +5.0 ms"
+    assert pays == "pays     agent://bob  agent://alice 1"
+
+
 def test_scores_are_shown_where_the_call_has_a_utility(capsys: pytest.CaptureFixture[str]):
     order = Order({**BODY, "utility": "-value"}, ("topic://gpu",), "agent://alice")
     Showing().event(OUTCOME, order, 4.0)

@@ -61,6 +61,13 @@ def test_members_are_rows_with_how_they_are_reached():
     assert us[4:] == ["linked", "0.25", "5", "min", "7", "0.1.0"]
 
 
+def test_a_member_that_is_being_emptied_says_so():
+    members = list(FakeView(others={"us": "10.0.0.2:7600"}).members())
+    members[1].leaving = True
+    _, eu, us = rows_of(members_table(members))
+    assert us[4:6] == ["linked,", "leaving"] and "leaving" not in eu
+
+
 def test_a_link_that_is_relayed_says_by_whom():
     link = ClusterLink(gateway_id="eu", peer_id="us", peer_region="us", relay="ap", queued=3)
     link.condition = LinkCondition.LINK_CONDITION_RELAYED

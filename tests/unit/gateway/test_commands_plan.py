@@ -106,3 +106,24 @@ def test_flags_that_do_not_suffice_say_what_would(flags: dict[str, Any], said: s
     with pytest.raises(CommandError) as caught:
         plan_from_flags(None, **NOTHING | flags)
     assert said in str(caught.value)
+
+
+BARGAIN = {"agent": "agent://bob", "strategy": "fixed", "params": {"value": 40}}
+
+
+def test_a_contractor_may_bargain_between_two_prices():
+    plan = plan_of({**BARGAIN, "bargain": {"start": 60, "limit": 40}}, "here")
+    assert plan.bargain == {"start": 60, "limit": 40}
+    assert plan_of(plan.described(), "again") == plan
+    assert plan.copy(1).bargain == {"start": 62.4, "limit": 41.6}
+    assert plan_of(BARGAIN, "here").bargain is None
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [40, {}, {"start": 60}, {"start": 60, "limit": "40"}, {"start": 1, "limit": 2, "x": 3}],
+)
+def test_a_bargain_without_its_two_prices_is_a_mistake(prices: Any):
+    with pytest.raises(CommandError) as caught:
+        plan_of({**BARGAIN, "bargain": prices}, "here")
+    assert '{"start": 60, "limit": 40}' in str(caught.value)

@@ -95,6 +95,13 @@ def test_files_that_one_process_writes_are_numbered() -> None:
     assert told("mailbox__file") == [None] * 3
 
 
+def test_profiles_are_kept_in_one_file_for_all_where_there_is_no_etcd() -> None:
+    ours = told("engine__policies")
+    assert ours[0] is not None and ours[0].endswith("policies.json") and len(set(ours)) == 1
+    assert told("engine__policies", engine__policies="/var/llmx/p.json") == [None] * 3, "as given"
+    assert told("engine__policies", federation__etcd="127.0.0.1:2379") == [None] * 3
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -208,6 +208,11 @@ async def test_everybody_may_read_the_policies_and_operators_change_them(
     wrong = AcceptanceProfile(name="quick", select="dearest")
     assert await operator.refused("PutPolicy", profile=wrong) is INVALID
     assert await operator.refused("SetDefaultPolicy", name="unheard-of") is INVALID
+    assert await bob.refused("DeletePolicy", name="quick") is DENIED
+    assert await operator.refused("DeletePolicy", name="quick") is INVALID, "it is the default"
+    await operator.call("SetDefaultPolicy", name="flow/low")
+    await operator.call("DeletePolicy", name="quick")
+    assert "quick" not in {one.name for one in (await bob.call("ListPolicies")).profiles}
 
 
 @played

@@ -174,6 +174,18 @@ async def test_a_newer_stream_of_an_agent_replaces_the_older_and_gets_what_waits
 
 
 @played
+async def test_who_leaves_is_told_to_be_away_and_who_comes_back_to_be_here(served: Served) -> None:
+    told: list[bool] = []
+    served.members.on_change.append(lambda member: told.append(member.is_away))
+    async with served.open("bob"):
+        assert told == [False]
+    served.upkeep.look(NOW, lambda: 1.0)
+    assert told == [False, True]
+    async with served.open("bob"):
+        assert told == [False, True, False]
+
+
+@played
 async def test_who_half_closes_is_called_no_more_and_not_waited_for(served: Served) -> None:
     alice = served.join("alice")
     async with served.open("bob", Hello(topics=["gpu"])):

@@ -65,3 +65,8 @@ def test_what_a_schema_says_is_cut_to_fit_a_sentence() -> None:
     found = from_reference(Draft202012Validator(schema).iter_errors(1))
     assert found is not None
     assert len(found.remedy) < 4_000
+    for about, told in (("One. " * 60, "One."), ("x" * 999, "x…")):
+        schema = {"properties": {"a": {"type": "string", "description": about}}}
+        found = from_reference(Draft202012Validator(schema).iter_errors({"a": 1}))
+        assert found is not None
+        assert found.remedy.endswith(told) and len(found.remedy) < 250

@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.handover import Arrival
-from gateway.members import Member
 from gateway.outbox import Parcel
 from gateway.remote_members import RemoteMember
 from llmx.v1.envelope_pb2 import Act
 from llmx.v1.refusal_pb2 import Refusal
+from tests.support.cluster_calls import fetched, moved
 from tests.support.cluster_parts import ClusterParts
 from tests.support.gateway_parts import envelope, received, stream_of
-
-
-def fetched(
-    cluster: ClusterParts, gateway_id: str, name: str, token: str = "token", seen: int = 0
-) -> Arrival | None:
-    """Let an agent say Hello at a gateway, while the others do what they are asked."""
-
-    async def fetch() -> Arrival | None:
-        handover = cluster[gateway_id].handover
-        async with asyncio.TaskGroup() as tasks:
-            coming = tasks.create_task(handover.fetch("acme", f"agent://{name}", token, seen))
-            await asyncio.sleep(0)  # it asks
-            cluster.run()  # and is answered
-        return coming.result()
-
-    arrival = asyncio.run(fetch())
-    cluster.run()
-    return arrival
-
-
-def moved(cluster: ClusterParts, gateway_id: str, name: str, token: str = "token") -> Member:
-    arrival = fetched(cluster, gateway_id, name, token)
-    assert arrival is not None
-    member = cluster[gateway_id].settle(arrival)
-    cluster.run()
-    return member
 
 
 def test_an_agent_whose_home_is_here_is_fetched_from_nowhere() -> None:

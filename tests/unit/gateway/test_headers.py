@@ -9,6 +9,9 @@ from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import headers
+from gateway.admission_refusals import UNREADABLE
+from gateway.envelope_head import head_of
 from gateway.headers import (
     PARTY_ACTS,
     SENDABLE,
@@ -42,7 +45,7 @@ def looked_at(envelope: Envelope, sender: Sender, raw_bytes: int, now: float = N
     check = HeaderCheck(LIMITS)
     fault = check.fault(envelope, raw_bytes, sender, now)
     ttl = check.time_to_live(
-        envelope,
+        head_of(envelope.SerializeToString()),
         envelope.msg_id,
         envelope.act,
         envelope.negotiation_id,
@@ -112,7 +115,8 @@ def test_a_token_may_allow_some_acts_only(bob: Member) -> None:
 
 
 def test_the_latest_ts_moves_with_the_clock(bob: Member) -> None:
-    check, ahead = HeaderCheck(LIMITS), made(ts="2025-08-21T18:51Z")
+    check = HeaderCheck(LIMITS)
+    ahead = head_of(made(ts="2025-08-21T18:51Z").SerializeToString())
     answers = [
         check.time_to_live(ahead, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(bob), NOW + seconds)
         for seconds in (0, 59, 61)
@@ -149,6 +153,41 @@ def test_acts_of_an_open_negotiation_are_all_but_two() -> None:
 
 
 def test_a_time_to_live_is_told_in_seconds(bob: Member) -> None:
-    envelope = made(scope=Scope(ttl=Duration(seconds=1, nanos=500_000_000)))
     check = HeaderCheck(LIMITS)
-    assert check.time_to_live(envelope, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(bob), NOW) == 1.5
+    assert lives(check, bob, Scope(ttl=Duration(seconds=1, nanos=500_000_000))) == 1.5
+
+
+def lives(check: HeaderCheck, sender: Member, scope: Scope | bytes) -> float:
+    """Return for how long a message with this scope may live."""
+    said = scope if isinstance(scope, bytes) else scope.SerializeToString()
+    length = bytes((len(said) & 0x7F | 0x80, len(said) >> 7))  # a varint of two bytes
+    head = head_of(made().SerializeToString() + b"\x32" + length + said)
+    return check.time_to_live(head, "m1", Act.ACT_MESSAGE, "", 0, 100, Sender(sender), NOW)
+
+
+def test_a_scope_means_the_same_however_many_others_came_between(bob: Member) -> None:
+    check = HeaderCheck(LIMITS)
+    for _ in range(2):
+        for seconds in range(1, headers.SCOPES_KEPT + 2):
+            ttl = Duration(seconds=seconds)
+            assert lives(check, bob, Scope(ttl=ttl, consent="x" * (seconds % 64))) == seconds
+        assert lives(check, bob, Scope()) == LIMITS.ttl_default
+    assert len(check._ttl_by_scope) <= headers.SCOPES_KEPT
+
+
+def test_a_long_scope_is_looked_into_each_time(bob: Member) -> None:
+    check = HeaderCheck(LIMITS)
+    padded = Scope(ttl=Duration(seconds=5)).SerializeToString() + b"\x7a\x7f" + bytes(127)
+    assert lives(check, bob, padded) == 5
+    assert lives(check, bob, Scope(consent="é" * 64)) == LIMITS.ttl_default
+    assert not check._ttl_by_scope
+    assert lives(check, bob, Scope(consent="e" * 64)) == LIMITS.ttl_default
+    assert len(check._ttl_by_scope) == 1
+
+
+def test_a_scope_of_broken_bytes_makes_the_envelope_unreadable(bob: Member) -> None:
+    raw = made().SerializeToString() + b"\x32\x02\x0a\x09"
+    check = HeaderCheck(LIMITS)
+    assert lives(check, bob, b"\x0a\x09") == 0.0
+    assert check.fault_in(raw, Sender(bob), NOW) == UNREADABLE
+    assert check.fault_in(made().SerializeToString(), Sender(bob), NOW) is None

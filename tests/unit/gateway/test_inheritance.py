@@ -6,43 +6,8 @@ import orjson
 
 from gateway.headers import Sender
 from llmx.v1.envelope_pb2 import Act, Envelope
-from tests.support.cluster_parts import ClusterParts
-from tests.support.gateway_parts import envelope, received, stream_of
-
-
-class Market:
-    """A call of alice's at a, which bob at b and carol at c hear."""
-
-    def __init__(self) -> None:
-        self.cluster = ClusterParts("a", "b", "c")
-        self.alice = self.cluster["a"].arrive("alice")
-        self.bob = self.cluster["b"].arrive("bob", "gpu")
-        self.carol = self.cluster["c"].arrive("carol", "gpu")
-        self.cluster.run()
-        body = {"act": "cfp", "task": "four GPUs", "reply_within": 5, "policy": "high"}
-        call = envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="call", body=body)
-        self.cluster.admit("a", self.alice, call)
-        (self.heard,) = received(self.bob)
-        received(self.carol)
-
-    def offer(self, name: str, value: float) -> Envelope:
-        return envelope(
-            name,
-            Act.ACT_OFFER,
-            msg_id=f"offer-{name}",
-            body={"act": "offer", "value": value},
-            negotiation_id=self.heard.negotiation_id,
-            in_reply_to="call",
-        )
-
-    @property
-    def owners(self) -> list[str]:
-        """Return the gateways that decide the negotiation."""
-        return [
-            name
-            for name, gateway in self.cluster.gateways.items()
-            if gateway.negotiations.is_known(self.heard.negotiation_id)
-        ]
+from tests.support.cluster_calls import Market
+from tests.support.gateway_parts import received, stream_of
 
 
 def winners(heard: list[Envelope]) -> list[str]:

@@ -91,3 +91,9 @@ def test_a_gauge_is_read_when_it_is_scraped() -> None:
     assert scraped(metrics)["llmx_negotiations_open", ()] == 1
     open_now[0] = 5.0
     assert scraped(metrics)["llmx_negotiations_open", ()] == 5
+
+
+def test_a_gauge_may_have_labels() -> None:
+    metrics = Metrics()
+    metrics.labelled["llmx_jain"] = ("Evenness.", ("tenant", "of"), lambda: [(("a", "b"), 0.5)])
+    assert scraped(metrics)["llmx_jain", (("of", "b"), ("tenant", "a"))] == 0.5

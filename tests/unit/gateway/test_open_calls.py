@@ -52,3 +52,15 @@ def test_whom_a_call_named_directly_is_remembered_and_who_listened_is_not() -> N
     known.add(call("n1", "agent://bob", "agent://carol"), (None, "gpu"), alice)
     assert known["n1"] == (alice, {"agent://bob"})
     assert known.items() == [("n1", (alice, {"agent://bob"}))]
+
+
+def test_the_open_calls_of_one_agent_are_found_by_its_key() -> None:
+    parts = Parts()
+    alice, bob = parts.join("alice"), parts.join("bob")
+    known = OpenCalls(open_max_tenant=9, open_max_agent=9)
+    for number, initiator in enumerate((alice, bob, alice)):
+        known.add(call(f"n{number}"), (None,), initiator)
+    assert known.of(alice.key) == ["n0", "n2"]
+    known.remove("n0")
+    known.remove("n1")
+    assert known.of(alice.key) == ["n2"] and known.of(bob.key) == []

@@ -86,6 +86,7 @@ def envelopes(draw: st.DrawFn) -> Envelope:
         payload=orjson.dumps(draw(PAYLOADS)),
         quality_of_service=draw(st.sampled_from(sorted(QualityOfService.values()))),
         durable=draw(st.booleans()),
+        sent_before=draw(st.booleans()),
         receipt=draw(st.sampled_from(sorted(ReceiptRequest.values()))),
     )
     if draw(st.booleans()):
@@ -112,6 +113,7 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
                 "in_reply_to": MSG_IDS,
                 "quality_of_service": st.sampled_from(["at-most-once", "at-least-once", "once"]),
                 "durable": st.just(True),
+                "sent_before": st.just(True),
                 "receipt": st.sampled_from(["admitted", "delivered"]),
             },
         )

@@ -105,6 +105,21 @@ def test_an_agent_that_goes_away_is_called_no_more_from_anywhere() -> None:
     assert stream_of(alice).codes() == ["NO_RECIPIENTS"]
 
 
+def test_an_agent_that_comes_back_is_called_again_from_everywhere() -> None:
+    cluster = ClusterParts("a", "b")
+    alice = cluster["a"].arrive("alice")
+    bob = cluster["b"].arrive("bob", "gpu")
+    for is_away in (True, False):
+        bob.is_away = is_away
+        cluster["b"].members.changed(bob)
+        cluster.run()
+        assert cluster["a"].remote("bob").is_away == is_away
+    body = {"act": "cfp", "task": "four GPUs", "reply_within": 5}
+    call = envelope("alice", Act.ACT_CFP, "topic://gpu", msg_id="call", body=body)
+    cluster.admit("a", alice, call)
+    assert stream_of(alice).codes() == []
+
+
 def test_a_message_for_an_agent_that_is_away_waits_at_its_home() -> None:
     cluster = ClusterParts("a", "b")
     alice, bob = cluster["a"].arrive("alice"), cluster["b"].arrive("bob")

@@ -174,7 +174,7 @@ BACK_AND_FORTH = st.lists(
 def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing(
     rate: float, burst: float, requests: list[tuple[float, float]]
 ) -> None:
-    """N-8.2 asks for a monotonic clock; a bucket that has none keeps its promise all the same."""
+    """N-8.2: it wants a monotonic clock; a bucket that has none keeps its promise all the same."""
     bucket, gcra, now = TokenBucket(rate, burst, 0.0), Gcra(rate, burst, 0.0), 0.0
     admitted, latest = 0.0, 0.0
     for step, cost in requests:
@@ -216,7 +216,7 @@ def test_both_classes_together_take_no_more_than_one_bucket_holds(
     requests: list[tuple[float, float]],
     system: list[bool],
 ) -> None:
-    """N-8.3 is N-8.2 with a floor: the same decisions and waits as GCRA, for either class."""
+    """N-8.3, N-8.2: the reserve is a floor: decisions and waits are GCRA's, for either class."""
     bucket, gcra = TokenBucket(rate, burst, 0.0, reserve), Gcra(rate, burst, 0.0)
     now = 0.0
     admitted: list[tuple[float, float]] = []

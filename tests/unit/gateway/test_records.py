@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.records import COMPLAIN_SECONDS, Recorder, line_of
+from gateway.records import COMPLAIN_SECONDS, Recorder
 from policy.acceptance import PROFILES
 from policy.call import Call
 from policy.events import DeadlinePassed, OfferReceived
@@ -50,19 +50,6 @@ def test_the_last_records_stay_in_memory() -> None:
         recorder.finished(record(number), outcome(number))
     assert [one.call.msg_id for one in recorder.recent] == ["m3", "m4"]
     recorder.close()
-
-
-def test_a_record_is_one_line_with_the_call_and_each_event_at_its_time() -> None:
-    line = line_of(record())
-    assert line.endswith(b"\n") and line.count(b"\n") == 1
-    read = json.loads(line)
-    assert read["call"]["negotiation_id"] == "gw.0.1"
-    assert read["call"]["acceptance"]["name"] == "flow/high"
-    assert [(one["at"], one["event"]) for one in read["events"]] == [
-        (11.0, "OfferReceived"),
-        (12.0, "DeadlinePassed"),
-    ]
-    assert read["events"][0]["fields"] == {"value": 3, "text": "günstig"}
 
 
 def test_records_are_appended_to_what_the_file_holds(tmp_path: Path) -> None:

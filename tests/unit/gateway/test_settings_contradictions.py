@@ -90,3 +90,15 @@ def test_a_gateway_of_a_cluster_can_be_reached_by_the_others() -> None:
     with pytest.raises(SettingsError, match=r"federation\.listen=none: needs unix"):
         load_settings(None, given)
     assert load_settings(None, {**given, "federation.unix": "/run/1.sock"}).federation.is_on
+
+
+def test_profiles_are_kept_in_one_place() -> None:
+    with pytest.raises(SettingsError, match=r"engine\.policies.*federation\.etcd keeps"):
+        load_settings(
+            None,
+            {
+                "engine.policies": "p.json",
+                "federation.etcd": "127.0.0.1:2379",
+                "server.gateway_id": "eu",
+            },
+        )

@@ -29,6 +29,16 @@ def test_a_gateway_stands_alone_unless_etcd_or_a_list_names_others() -> None:
     assert loaded(peers="us-1=10.0.0.2:7601").is_on
 
 
+@pytest.mark.parametrize("listen", ["0.0.0.0:7601", "[::]:7601", ":7601"])
+def test_who_listens_everywhere_has_to_say_where_others_find_it(listen: str) -> None:
+    """They would be told an address that is of their own machine, or of nobody."""
+    said = fault(etcd="10.0.0.1:2379", listen=listen)
+    assert said.startswith(f"federation.listen={listen}: ") and "federation.advertise" in said
+    told = loaded(etcd="10.0.0.1:2379", listen=listen, advertise="eu-1.example:7601")
+    assert told.listen == listen
+    assert loaded(peers="us-1=10.0.0.2:7601", listen=listen).is_on, "the list says where"
+
+
 def test_a_gateway_of_a_cluster_has_a_name_of_its_own() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {"federation.etcd": "10.0.0.1:2379"})

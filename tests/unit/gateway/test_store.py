@@ -253,3 +253,40 @@ def test_everything_reported_as_committed_survives_kill_9(tmp_path: Path) -> Non
     # Together or not at all: no number is there without its twin.
     numbers = {key for key in found if key.isdigit()}
     assert found == numbers | {f"twin of {number}" for number in numbers}
+
+
+def test_work_in_a_transaction_sees_what_came_before_it_and_may_write(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path / "store.db") as (store, _):
+            found: list[int] = []
+            heard: list[bool] = []
+
+            def work(connection: sqlite3.Connection) -> None:
+                found.append(connection.execute(COUNT).fetchone()[0])
+                connection.execute(*insert("second"))
+
+            store.write([insert("first")])
+            store.work(work, heard.append)
+            assert await store.committed()
+            assert (found, heard) == ([1], [True])
+            assert await store.read(COUNT) == [(2,)]
+
+    asyncio.run(scene())
+
+
+def test_work_that_the_disk_fails_in_leaves_nothing_and_hears_so(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path / "store.db") as (store, _):
+            heard: list[bool] = []
+
+            def work(connection: sqlite3.Connection) -> None:
+                connection.execute(*insert("lost"))
+                raise sqlite3.OperationalError("disk I/O error")
+
+            with capture_logs():
+                store.work(work, heard.append)
+                assert not await store.committed()
+            assert heard == [False]
+            assert await store.read(COUNT) == [(0,)]
+
+    asyncio.run(scene())

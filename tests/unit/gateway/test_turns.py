@@ -10,10 +10,12 @@ import pytest
 from gateway.causes import Cause, redacted
 from gateway.members import Member
 from gateway.outbox import Parcel
-from gateway.turns import ASKING, Turns
+from gateway.turns import ASKING, EVERYBODYS, Bearer, Turns, as_call, relayed
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.turn_pb2 import StandingOffer, Turn
 from policy.effects import Tell
+from policy.effects import Turn as ToldTurn
+from policy.events import OfferReceived, RevisedCallReceived
 from tests.support import plays
 from tests.support.gateway_parts import Parts, envelope, received, stream_of
 
@@ -267,3 +269,86 @@ def test_no_agent_can_say_what_only_a_gateway_tells(parts: Parts) -> None:
     parts.admit(member, forged)
     assert stream_of(member).codes() == ["MALFORMED_ENVELOPE"]
     assert stream_of(member).refusals[0].pointer == "/envelope/turn"
+
+
+OWN_TURN = ToldTurn(2, 3, 15.0, 60.0, "b1", "a1", "agent://alice", 40.0)
+
+
+def test_a_protocol_says_itself_whose_turn_it_is() -> None:
+    told = Envelope.FromString(Turns(lambda: 10.0).told(OWN_TURN)).turn
+    assert (told.round, told.rounds_left, told.own_last_msg_id) == (2, 3, "b1")
+    assert seconds(told) == (5, 50)
+    assert told.answer_by.ToNanoseconds() == 15e9 and told.deadline_at.ToNanoseconds() == 60e9
+    offer = told.standing_offer
+    assert (offer.offer_id, offer.sender, offer.value) == ("a1", "agent://alice", 40)
+
+
+def test_a_turn_without_an_offer_that_stands_names_none() -> None:
+    told = Envelope.FromString(Turns(lambda: 70.0).told(ToldTurn(1, 0, 15.0, 60.0))).turn
+    assert not told.HasField("standing_offer") and seconds(told) == (0, 0), "it is over"
+    terms_only = ToldTurn(1, 0, 15.0, 60.0, "", "a1", "agent://alice")
+    offer = Envelope.FromString(Turns(lambda: 0.0).told(terms_only)).turn.standing_offer
+    assert (offer.offer_id, offer.value) == ("a1", 0)
+
+
+def message(parts: Parts) -> Cause:
+    sent = envelope("alice", Act.ACT_CFP, body={"reply_within": 5})
+    parcel = Parcel("m1", sent.SerializeToString(), 100.0, "agent://alice", "n", True)
+    return Cause(parts.join("alice"), parcel)
+
+
+def test_one_message_goes_to_each_agent_with_its_own_turn(parts: Parts) -> None:
+    """And is put together once for all that have the same."""
+    general = Envelope(turn=Turn(round=9)).SerializeToString()
+    bearer = Bearer(Turns(lambda: 10.0), message(parts), general)
+    heard = {
+        word: Envelope.FromString(bearer.to(turn).parcel.envelope).turn.round
+        for word, turn in (("own", OWN_TURN), ("everybody's", EVERYBODYS), ("none", None))
+    }
+    assert heard == {"own": 2, "everybody's": 9, "none": 0}
+    same = ToldTurn(2, 3, 15.0, 60.0, "b1", "a1", "agent://alice", 40.0)
+    assert bearer.to(OWN_TURN) is bearer.to(same)
+    assert bearer.to(OWN_TURN, "gpu").parcel.heard_on == "gpu"
+    assert bearer.to(OWN_TURN).parcel.heard_on is None
+
+
+def test_the_call_of_another_round_is_a_call_and_an_offer_is_none(parts: Parts) -> None:
+    """Nobody shall think in vain about what can be answered no more."""
+    cause = message(parts)
+    revised = RevisedCallReceived("agent://alice", "m1", 2, (), 40.0, 50.0)
+    parcel = relayed(cause, revised).parcel
+    assert parcel.is_call and parcel.expires_at == 50
+    assert relayed(cause, OfferReceived("agent://bob", "o", 1.0)) is cause
+    assert as_call(cause, 500.0).parcel.expires_at == 100, "its own time is over before"
+
+
+def test_the_best_offer_of_a_round_is_none_of_the_next(parts: Parts) -> None:
+    round_ = Round(
+        parts,
+        decider="initiator",
+        policy="high",
+        protocol="iterated-contract-net",
+        iterations={"rounds_max": 2},
+    )
+    for name, value in (("bob", 50), ("carol", 40), ("dave", 60)):
+        assert round_.last(name).turn.rounds_left == 1
+        round_.offers(name, value)
+    shown = round_.last("alice")
+    assert standing(shown) == ("carol-offer", 40) and shown.turn.rounds_left == 1
+    sent = envelope(
+        "alice",
+        Act.ACT_CFP,
+        "agent://bob",
+        "agent://dave",
+        msg_id="again",
+        body={"reply_within": 9},
+        negotiation_id=round_.id,
+    )
+    parts.admit(round_.members["alice"], sent)
+    again = round_.last("bob")
+    assert (again.msg_id, again.turn.round, again.turn.rounds_left) == ("again", 2, 0)
+    assert again.turn.own_last_msg_id == "bob-offer" and seconds(again.turn) == (9, 9)
+    round_.does("dave", Act.ACT_OFFER, "dave-again", value=55)
+    offered = round_.last("alice")
+    assert standing(offered) == ("dave-again", 55), "carol's offer binds nobody any more"
+    assert (offered.turn.round, offered.turn.own_last_msg_id) == (2, "again")

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from gateway import upkeep as upkeep_module
+from gateway.members import NOBODY_YET
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.envelope_pb2 import Act
 from llmx.v1.exchange_service_pb2 import Hello
@@ -156,6 +157,22 @@ async def test_a_gateway_that_is_late_itself_repeats_nothing() -> None:
     assert served.metrics.repeated == 0
     served.upkeep.look(NOW + 1.25, certain)
     assert served.metrics.repeated == 1
+
+
+@played
+async def test_of_whom_the_grace_is_over_it_is_told_if_it_was_here_and_has_not_moved() -> None:
+    served = Served(grace=30.0)
+    bob, carol, dave = (served.join(name) for name in ("bob", "carol", "dave"))
+    for member in (bob, carol, dave):
+        served.members.part(member, NOW)
+    carol.generation = NOBODY_YET  # only messages wait for it here
+    del dave.tenant.members[dave.agent_id]  # it has another home
+    told: list[str] = []
+    served.members.on_change.append(lambda member: told.append(member.agent_id))
+    served.upkeep.look(NOW + 30, certain)
+    assert told == []
+    served.upkeep.look(NOW + 31, certain)
+    assert told == ["agent://bob"] and bob.is_away
 
 
 @played

@@ -75,7 +75,7 @@ def test_a_registered_schema_judges_beside_the_act_itself() -> None:
         for value, valid in [
             (offer, True),
             ({"$schema": ID, "value": 1}, False),
-            ({"$schema": ID, "terms": {}}, False),
+            ({"$schema": ID, "terms": {}, "value": "none"}, False),
             (offer | {"extra": 1}, False),
         ]:
             verdict = await pool.judge(Task(orjson.dumps(value), OFFER, schema))

@@ -10,7 +10,7 @@ import uvloop
 
 from loadtest import rounds, targets
 from loadtest.comparison import Plan, compare
-from loadtest.rounds import RoundsFailed
+from loadtest.conducting import RoundsFailed
 
 PLAN = Plan(
     contractors=(2,),

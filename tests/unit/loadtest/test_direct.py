@@ -9,8 +9,8 @@ import pytest
 
 from loadtest import direct
 from loadtest.clusters import cluster
+from loadtest.conducting import RoundsFailed
 from loadtest.direct import Direct, Errand
-from loadtest.rounds import RoundsFailed
 
 pytestmark = pytest.mark.slow
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtest import micro
+from policy.protocols import PROTOCOLS
 
 
 def test_a_cost_is_the_best_of_its_timings_per_thing() -> None:
@@ -12,6 +13,12 @@ def test_a_cost_is_the_best_of_its_timings_per_thing() -> None:
     cost = micro.best_of("a call", 10, lambda: calls.append(None), timings=3)
     assert len(calls) == 4, "once to warm up"
     assert 0 < cost.microseconds < 1_000
+
+
+def test_a_step_of_every_protocol_has_a_cost() -> None:
+    costs = micro._protocol_costs()
+    assert {cost.what.partition(":")[0] for cost in costs} == PROTOCOLS.keys()
+    assert all(0.1 < cost.microseconds < 10_000 for cost in costs)
 
 
 @pytest.mark.slow

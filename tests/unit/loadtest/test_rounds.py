@@ -11,7 +11,8 @@ import pytest
 
 from llmx.wire.v1 import frame_pb2
 from loadtest import floor
-from loadtest.rounds import Case, Play, Played, RoundsFailed
+from loadtest.conducting import RoundsFailed
+from loadtest.rounds import Case, Play, Played
 
 CASE = Case(contractors=3, in_flight=4, seconds=20.0, rounds_max=40, warm_up_seconds=0.01, name="t")
 
