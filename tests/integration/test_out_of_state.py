@@ -267,7 +267,7 @@ async def test_a_repeat_of_an_act_changes_nothing(net: Net) -> None:
         (
             {"policy": {"select": "vickrey"}, "utility": "-value"},
             "POLICY_INVALID",
-            "/payload/policy",
+            "/payload/utility",
         ),
         ({"utility": "value +"}, "UTILITY_INVALID", "/payload/utility"),
         ({"utility": "__import__('os')"}, "UTILITY_INVALID", "/payload/utility"),
