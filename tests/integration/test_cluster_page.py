@@ -37,7 +37,7 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path):
 
         def said(*words: str) -> str:
             done = typed(ours, *words)
-            assert (done.returncode, done.stderr) == (0, ""), words
+            assert (done.returncode, done.stderr) == (0, ""), (words, done.stdout)
             return done.stdout
 
         with typed_on(ours, *agent) as bob:
