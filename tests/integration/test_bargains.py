@@ -183,10 +183,16 @@ async def test_an_initiator_calls_the_best_to_another_round(crowd: Crowd) -> Non
     prices = iter((50, 40, 60))
     heard: list[tuple[int, int]] = []
     verdicts: list[llmx.Verdict] = []
+    all_heard = asyncio.Event()
+
+    def hear(verdict: llmx.Verdict) -> None:
+        verdicts.append(verdict)
+        if len(verdicts) == len(contractors):
+            all_heard.set()
+
     for contractor in contractors:
         price = next(prices)
-
-        contractor.on_outcome(lambda verdict: verdicts.append(verdict))
+        contractor.on_outcome(hear)
 
         @contractor.on_cfp
         def quote(call: llmx.Call, price: int = price) -> llmx.Offer:
@@ -218,8 +224,7 @@ async def test_an_initiator_calls_the_best_to_another_round(crowd: Crowd) -> Non
             else:
                 await negotiation.accept(event.offers[0])
         async with asyncio.timeout(5):
-            while len(verdicts) < 3:  # noqa: ASYNC110 - a verdict sets no event
-                await asyncio.sleep(0)
+            await all_heard.wait()
         assert not sum(len(contractor._contractor) for contractor in contractors)
     assert rounds == [[40, 50, 60], [35, 45]]
     outcome = negotiation.outcome

@@ -40,7 +40,7 @@ class LossyEtcd(FakeEtcd):
         seconds: float | None = None,
     ) -> Committed:
         """Do it, or not, or later, and say so or not."""
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # as a real one lets others run
         if self._late and self._chance.random() < 0.5:
             self._store.commit(self._late.pop(self._chance.randrange(len(self._late))))
         if self._chance.randrange(100) < self.honest:

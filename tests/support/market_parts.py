@@ -58,7 +58,7 @@ class Market:
     async def look(self) -> None:
         """Let the ledger work for as long as it can without waiting, and run the shards."""
         for _ in range(50):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop: nothing here waits for a clock
         self.parts.run()
 
     async def give(self, agent: str, credits_: float) -> None:
