@@ -187,7 +187,7 @@ class Admission:
             if act == ACT_OFFER and judgement.fault.code in MALFORMED:
                 self._malformed(member, parcel, negotiation_id)
             return self._refuse(member, parcel.msg_id, judgement.fault, negotiation_id)
-        cause = Cause(member, parcel, body, judgement.sensitive)
+        cause = Cause(member, parcel, body, judgement.sensitive, author=member)
         made_of = EVENT_OF.get(act)
         if made_of is None:  # a message, or a call
             envelope = Envelope.FromString(parcel.envelope)
@@ -213,6 +213,7 @@ class Admission:
             event = made_of(member.agent_id, parcel.msg_id, body, now)
         self._remember(member, head, key, "", now)
         self._metrics.admitted += 1
+        member.unjudged += 1
         return None if shard.post(now, negotiation_id, event, cause) else shard.room()
 
     def _malformed(self, member: Member, parcel: Parcel, negotiation_id: str) -> None:
@@ -373,14 +374,13 @@ class Admission:
             self.on_repeated(call.negotiation_id)
         self._remember(member, envelope, key, call.negotiation_id, now)
         self._metrics.admitted += 1
-        named = Envelope(negotiation_id=call.negotiation_id).SerializeToString()
+        name = call.negotiation_id
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
-        whole = cause.parcel.envelope + named
-        parcel = msgspec.structs.replace(
-            cause.parcel, envelope=whole, negotiation_id=call.negotiation_id
-        )
+        whole = cause.parcel.envelope + Envelope(negotiation_id=name).SerializeToString()
+        parcel = msgspec.structs.replace(cause.parcel, envelope=whole, negotiation_id=name)
         owed = durability.owe(member) if is_durable and durability is not None else None
         cause = msgspec.structs.replace(cause, parcel=parcel, topics=topics, owed=owed)
+        member.unjudged += 1
         full = self._negotiations.open(call, cause)
         return None if full is None else full.room()
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from gateway.members import Recipient
+from gateway.members import Member, Recipient
 from gateway.outbox import Parcel
 from gateway.redaction import redact
 from llmx.v1.envelope_pb2 import Envelope
@@ -30,6 +30,8 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     """On which topic each agent that is called hears the call; None: directly."""
     owed: asyncio.Event | None = None
     """Set when what it caused is on disk, in a durable negotiation."""
+    author: Member | None = None
+    """Whose batch is not confirmed before a shard has judged this; None where nobody waits."""
 
 
 def redacted(cause: Cause, member: Recipient, topic: str | None, now: float) -> bytes:

@@ -352,10 +352,9 @@ class Exchange:
         """Send the confirmations that found no frame to ride on, until cancelled."""
         while True:
             await asyncio.sleep(CONFIRM_SECONDS)
-            sessions = list(self._to_confirm)
-            self._to_confirm.clear()
-            for session in sessions:
-                session.confirm_soon()
+            for session in list(self._to_confirm):
+                if session.confirm_soon():
+                    self._to_confirm.discard(session)
 
     def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
         """Ask every agent to go on elsewhere, and not all at once."""

@@ -90,7 +90,7 @@ class Handover:
         link = None
         if handed is not None and handed.resumed:
             link = Link(resume_token)
-            link.handled = handed.handled_number
+            link.handled = link.confirmable = handed.handled_number
             link.sent = received
             link.pending = Answers(
                 list(handed.refusals), list(handed.opened), list(handed.receipts)

@@ -82,6 +82,7 @@ class Link:
         "_kept_bytes",
         "_oldest",
         "at_hand",
+        "confirmable",
         "handled",
         "handled_told",
         "pending",
@@ -94,6 +95,8 @@ class Link:
         self.token = token
         self.handled = 0
         """The number of the last batch of the agent that was handled."""
+        self.confirmable = 0
+        """The same, as far as shards have judged the acts that were in them."""
         self.handled_told = 0
         """The same, as far as the agent was told."""
         self.sent = 0

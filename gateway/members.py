@@ -109,6 +109,8 @@ class Member:
     """What its frame at hand waits for before it is confirmed: durable messages."""
     receipts_due: list[str] = field(default_factory=list)
     """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
+    unjudged: int = 0
+    """How many of its acts wait for a shard of this gateway."""
     generation: int = 0
     """Counts its moves between gateways; NOBODY_YET while messages wait for it that it has not
     registered for here."""
@@ -131,6 +133,12 @@ class Member:
             self.link.pending.refusals.append(refusal)
             if self.stream is not None:
                 self.stream.wake()
+
+    def judged(self) -> None:
+        """Hear that a shard has applied one of its acts, and what it says to it is told."""
+        self.unjudged -= 1
+        if not self.unjudged and self.link is not None:
+            self.link.confirmable = self.link.handled
 
     def answer_receipt(self, receipt: bytes) -> None:
         """Tell the agent, now or when it resumes, a serialised Receipt.

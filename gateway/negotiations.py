@@ -269,6 +269,8 @@ class Negotiations:
         """Carry out a step, unless it has to wait."""
         if self.gate is None or not self.gate(shard, negotiation_id, event, effects, cause):
             self.perform(shard, negotiation_id, event, effects, cause)
+        if cause is not None and cause.author is not None:
+            cause.author.judged()
 
     def perform(
         self,

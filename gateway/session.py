@@ -146,10 +146,14 @@ class Session:
             if self._reader is not None and not self._is_taking:
                 self._reader.cancel()
 
-    def confirm_soon(self) -> None:
-        """Tell the agent what was handled, if nothing else has told it since."""
-        if self.link.handled_told != self.link.handled:
+    def confirm_soon(self) -> bool:
+        """Tell the agent what was handled, if nothing else has told it since.
+
+        False while a shard has not judged all of it: ask again.
+        """
+        if self.link.handled_told != self.link.confirmable:
             self.wake()
+        return self.link.confirmable == self.link.handled
 
     def warn_slow(self, waiting: int, waiting_max: int) -> None:
         """Tell the agent that it acknowledges too slowly."""
@@ -276,6 +280,8 @@ class Session:
         if link.finish():
             self.wake()
         link.handled = number
+        if not self.member.unjudged:
+            link.confirmable = number
         if batch.envelopes or not batch.acked_msg_ids:
             self._to_confirm.add(self)  # acknowledgements alone can wait for the next frame
         return True
@@ -341,7 +347,7 @@ class Session:
         elif self._warning is not None:
             frame.slow_consumer, self._warning = self._warning, None
         elif not self._fill(frame):
-            is_told = link.handled_told == link.handled
+            is_told = link.handled_told == link.confirmable
             if self._ending is not None and (is_told or self._ending.reason != "stopping"):
                 if self._is_taking:
                     return None  # the agent shall hear what became of the batch at hand
@@ -359,7 +365,7 @@ class Session:
                 # An answer that is still to be sent belongs to a batch not confirmed before it.
                 frame.confirmed_number = link.handled_told
             else:
-                link.handled_told = link.handled
+                frame.confirmed_number = link.handled_told = link.confirmable
         return frame
 
     def _fill(self, frame: ResponseFrame) -> bool:

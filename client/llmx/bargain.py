@@ -11,6 +11,9 @@
 It yields each turn of this agent's and ends with the outcome. What is said out of turn, or breaks
 a rule of the call, raises Refused and changes nothing: then it is still this agent's turn.
 
+A move that another gateway judges may be taken first and refused a moment later: then the turn
+comes again, and `refused` says why.
+
 In alternating offers one party moves at a time; in monotonic concession both do, and neither
 hears what the other said before both have spoken.
 """
@@ -23,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmx.calls import Call
-from llmx.errors import LlmxError, NegotiationLost
+from llmx.errors import LlmxError, NegotiationLost, Refused
 from llmx.events import Outcome, outcome_of
 from llmx.handlers import settled
 from llmx.messages import Message, number_in, object_in, text_in
@@ -36,6 +39,8 @@ PROTOCOLS = frozenset(("alternating-offers", "monotonic-concession"))
 OPTIONS = "bargaining"
 """The property of a call that says the rules."""
 ROUNDS_DEFAULT = 100
+REFUSALS_MAX = 3
+"""How many moves of one turn may be refused after they were taken; then the bargain is lost."""
 PROPOSALS_MAX = 2_000
 """What is remembered of the course; a bargain has 1,000 rounds at most."""
 
@@ -107,7 +112,12 @@ class Bargain:
         """What the other party said without moving."""
         self.turn: Turn | None = None
         """This agent's turn; None while the other party is to move."""
+        self.refused: Refused | None = None
+        """Why the last move does not count, when that was heard after it had been taken."""
         self.outcome: Outcome | None = None
+        self._moved: tuple[str, Turn | None] = ("", None)
+        self._doubted: Refused | None = None
+        self._refusals = 0
         self._say = say
         self._news = asyncio.Event()
         self._pending: Turn | None = None
@@ -161,16 +171,11 @@ class Bargain:
         said = {"value": value, "terms": terms, "valid_for": valid_for, "text": text or None}
         body.update({name: item for name, item in said.items() if item is not None})
         turn, standing, place = self.turn, self.standing, len(self.proposals)
-        self.turn = None  # its answer may come before the gateway's word that it was taken
-        try:
-            if standing is None:
-                offer_id = await self._say(Act.ACT_OFFER, body, self.call.msg_id)
-            else:
-                body["offer_id"] = standing.offer_id
-                offer_id = await self._say(Act.ACT_COUNTER, body, standing.offer_id)
-        except BaseException:
-            self._give_back(turn)
-            raise
+        if standing is None:
+            offer_id = await self._move(Act.ACT_OFFER, body, self.call.msg_id)
+        else:
+            body["offer_id"] = standing.offer_id
+            offer_id = await self._move(Act.ACT_COUNTER, body, standing.offer_id)
         round_ = turn.round if turn else None
         self.own = self._heard(self.agent_id, offer_id, body, round_, place)
         return self.own
@@ -187,13 +192,19 @@ class Bargain:
         standing = self.standing
         await self._move(Act.ACT_REFUSE, body, standing.offer_id if standing else self.call.msg_id)
 
-    async def _move(self, act: Act, body: Mapping[str, Any], in_reply_to: str) -> None:
-        turn, self.turn = self.turn, None
+    async def _move(self, act: Act, body: Mapping[str, Any], in_reply_to: str) -> str:
+        """Make a move and return its msg_id. Raises Refused."""
+        turn, self.turn = self.turn, None  # its answer may come before the word that it was taken
+        self.refused, self._moved = None, ("", None)
         try:
-            await self._say(act, body, in_reply_to)
+            msg_id = await self._say(act, body, in_reply_to)
+            if self._doubted is not None and self._doubted.msg_id == msg_id:
+                raise self._doubted
         except BaseException:
             self._give_back(turn)
             raise
+        self._moved = (msg_id, turn)
+        return msg_id
 
     def _give_back(self, turn: Turn | None) -> None:
         """Be to move again after a move that did not count, unless there is a newer turn."""
@@ -222,9 +233,10 @@ class Bargain:
         Raises Refused for a move that breaks a rule, after ending the bargain.
         """
         async for _ in self:
-            move = await settled(strategy(self))
             try:
-                await self.make(move)
+                if self.refused is not None:
+                    raise self.refused
+                await self.make(await settled(strategy(self)))
             except LlmxError:
                 if self.outcome is not None:
                     break  # it ended while the strategy thought
@@ -250,7 +262,7 @@ class Bargain:
     def opened(self, negotiation_id: str) -> None:
         """Stand at the beginning, perhaps anew because the gateway was lost."""
         self.negotiation_id = negotiation_id
-        self.standing = self.own = self.turn = self._pending = None
+        self.standing = self.own = self.turn = self._pending = self.refused = None
         self.proposals.clear()
         opening = object_in(self.rules, "opening")
         if opening:
@@ -289,8 +301,26 @@ class Bargain:
         elif act == Act.ACT_INFORM:
             self._informed(message)
         if message.turn is not None and self.outcome is None:
+            self._refusals = 0
             self._give(message.turn)
         self._news.set()
+        return True
+
+    def refuse(self, error: Refused) -> bool:
+        """Hear that a message which was taken does not count after all; False if it is no move."""
+        msg_id, turn = self._moved
+        if error.msg_id != msg_id or self.outcome is not None:
+            self._doubted = error  # it may be the move of which we hear that it was taken
+            return False
+        self._moved, self.refused = ("", None), error
+        self.proposals = [one for one in self.proposals if one.offer_id != msg_id]
+        own = [one for one in self.proposals if one.by == self.agent_id]
+        self.own = own[-1] if own else None
+        self._refusals += 1
+        if self._refusals > REFUSALS_MAX:
+            self.fail(error)
+        elif turn is not None and self.turn is None:
+            self._give(turn)
         return True
 
     def _informed(self, message: Message) -> None:

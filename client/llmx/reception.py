@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from llmx.bargaining import Bargains
+from llmx.bargaining import Bargains, CalledBargain
 from llmx.contractor import Contractor
 from llmx.control import Control
 from llmx.dispatch import Dispatch
@@ -161,8 +161,16 @@ class Reception:
         if negotiation is not None:
             if not self._recalls.again(negotiation, error):
                 negotiation.fail(error)
-        elif not self._contractor.refused(error):
+        elif not self._contractor.refused(error) and not self._refused_late(error):
             log.info("%s: message %s was refused: %s", self.agent_id, error.msg_id, error)
+
+    def _refused_late(self, error: Refused) -> bool:
+        """Tell a bargain that its move was taken by this gateway and refused by the next."""
+        called = self._negotiations.get(error.negotiation_id)
+        if isinstance(called, CalledBargain):
+            return called.bargain.refuse(error)
+        bargain = self._bargains.find(error.negotiation_id)
+        return bargain is not None and bargain.refuse(error)
 
     def _repeated(self, error: Refused) -> None:
         negotiation = self._negotiations.get(error.msg_id)

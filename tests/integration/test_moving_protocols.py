@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import llmx
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.gateways import Gateway, running
 from tests.support.protocol_players import NAMES, Players
@@ -77,3 +78,40 @@ async def test_three_agents_of_three_gateways_negotiate(cluster: Cluster, protoc
         await players.is_played()
     finally:
         await players.close()
+
+
+async def test_a_move_that_another_gateway_refuses_comes_back_to_its_party(
+    cluster: Cluster,
+) -> None:
+    """The home of the responder takes the move, the home of the initiator judges it."""
+    gateways = {name: cluster.gateways[home].life.address for name, home in HOMES.items()}
+    alice, bob = (
+        llmx.Agent(
+            f"agent://{name}-late",
+            gateways[name],
+            token=cluster.token(f"{name}-late"),
+            consents=["*"],
+        )
+        for name in ("alice", "bob")
+    )
+    refused: list[str] = []
+
+    @bob.on_bargain
+    async def sell(bargain: llmx.Bargain) -> None:
+        async for turn in bargain:
+            late = bargain.refused
+            try:
+                if late is not None:
+                    raise late
+                await bargain.propose(value=60 if turn.round < 3 else 70)
+            except llmx.Refused as error:  # at once, or when it had been taken
+                refused.append(error.code)
+                await bargain.accept()
+
+    async with bob, alice:
+        await cluster.until_located({alice.agent_id, bob.agent_id})
+        call = {"reply_within": 20, "bargaining": {"must_concede": True}}
+        async with alice.bargain(call, to=bob.agent_id) as bargain:
+            outcome = await bargain.play(lambda _: llmx.Propose(value=30))
+    assert refused == ["MUST_CONCEDE"]
+    assert outcome.agreement is not None and outcome.agreement.value == 30

@@ -58,8 +58,9 @@ class ExchangeServiceServicer:
         A session outlives its stream. Its batches are numbered from 1 in each direction, without
         gap; all other frames bear the number 0. Every frame bears the number of the last batch
         that was received and handled. A gateway that confirms a batch has admitted or refused
-        every envelope in it; it keeps its own answers (refusals, opened, receipts) until the agent
-        confirms the batch they came in. A batch that was handled before is ignored; one that leaves
+        every envelope in it; only what a negotiation of another gateway does not take is refused
+        when that one has said so. It keeps its own answers (refusals, opened, receipts) until the
+        agent confirms the batch they came in. A batch that was handled before is ignored; one that leaves
         a gap ends the stream. A frame without content only confirms, or shows that its sender is
         alive. An agent that has received 16 batches and sent nothing since sends one. A gateway
         confirms messages within milliseconds, and acknowledgements alone with whatever it sends next.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import llmx
-from llmx.bargain import Bargain
+from llmx.bargain import REFUSALS_MAX, Bargain
 from llmx.calls import Call
 from llmx.messages import Message
 from llmx.v1.envelope_pb2 import Act, Envelope
@@ -266,6 +266,69 @@ async def test_a_bargain_that_is_over_while_a_strategy_thinks_is_no_error() -> N
         return llmx.End()
 
     assert (await seat.bargain.play(late)).state == "no_award"
+
+
+def refusal(msg_id: str) -> llmx.Refused:
+    return llmx.Refused("MUST_CONCEDE", "that is worse", msg_id=msg_id, negotiation_id="g.0.n")
+
+
+async def test_a_move_that_is_refused_after_it_was_taken_gives_the_turn_back() -> None:
+    """The gateway that judges may be another than the one that took it."""
+    seat = Seat()
+    bargain = seat.bargain
+    first = await bargain.propose(value=60)
+    seat.hear(Act.ACT_COUNTER, "a1", {"value": 40}, turn=3)
+    await anext(bargain)
+    await bargain.propose(value=70)
+    assert bargain.refuse(refusal("said-2"))
+    turn = await anext(bargain)
+    assert turn.round == 3 and seat.to_move
+    assert bargain.refused is not None and bargain.refused.code == "MUST_CONCEDE"
+    assert bargain.own == first and [one.offer_id for one in bargain.proposals] == ["said-1", "a1"]
+    await bargain.propose(value=55)
+    assert bargain.refused is None and not seat.to_move
+
+
+async def test_a_refusal_that_overtakes_the_word_that_a_move_was_taken_is_raised() -> None:
+    seat = Seat()
+    assert not seat.bargain.refuse(refusal("said-1")), "nothing was said that it could mean"
+    with pytest.raises(llmx.Refused):
+        await seat.bargain.propose(value=60)
+    assert seat.to_move and seat.bargain.own is None
+
+
+async def test_the_refusal_of_a_remark_or_of_an_older_move_changes_nothing() -> None:
+    seat = Seat()
+    own = await seat.bargain.propose(value=60)
+    assert not seat.bargain.refuse(refusal("said-0"))
+    assert seat.bargain.own == own and not seat.to_move
+    seat.ends()
+    assert not seat.bargain.refuse(refusal("said-1"))
+
+
+async def test_a_turn_whose_every_move_is_refused_late_is_lost() -> None:
+    seat = Seat()
+
+    async def propose_again() -> None:
+        async for _ in seat.bargain:
+            await seat.bargain.propose(value=60)
+            seat.bargain.refuse(refusal(f"said-{len(seat.said)}"))
+
+    with pytest.raises(llmx.NegotiationLost):
+        await propose_again()
+    assert len(seat.said) == REFUSALS_MAX + 1
+
+
+async def test_a_strategy_whose_move_is_refused_late_ends_the_bargain() -> None:
+    seat = Seat()
+
+    def strategy(bargain: Bargain) -> llmx.Move:
+        asyncio.get_running_loop().call_soon(bargain.refuse, refusal("said-1"))
+        return llmx.Propose(value=60)
+
+    with pytest.raises(llmx.Refused):
+        await seat.bargain.play(strategy)
+    assert [act for act, _, _ in seat.said] == [Act.ACT_OFFER, Act.ACT_REFUSE]
 
 
 async def test_one_that_is_opened_anew_begins_again() -> None:

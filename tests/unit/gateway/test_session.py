@@ -117,6 +117,25 @@ async def test_a_confirmation_rides_on_a_frame_that_goes_anyway() -> None:
 
 
 @played
+async def test_a_batch_is_not_confirmed_before_a_shard_has_judged_what_was_in_it() -> None:
+    """Else an agent takes a move for admitted whose refusal is still on its way."""
+    async with bob_is_here() as bob:
+        negotiation_id = bob.parts.negotiations.mint(bob.member.tenant)
+        bob.stream.send_envelopes(
+            envelope("bob", Act.ACT_OFFER, negotiation_id=negotiation_id, body={"value": 7})
+        )
+        await bob.stream.handled()
+        assert not bob.session.confirm_soon(), "whoever confirms has to ask again"
+        bob.deliver("m1")
+        frame = await bob.stream.heard()
+        assert (ids(frame), frame.confirmed_number) == (["m1"], 0)
+        bob.parts.run()
+        frame = await bob.stream.heard()
+        assert (codes(frame), frame.confirmed_number) == (["UNKNOWN_NEGOTIATION"], 1)
+        assert bob.session.confirm_soon()
+
+
+@played
 async def test_a_frame_that_is_wrong_is_refused_and_the_stream_lives() -> None:
     async with bob_is_here() as bob:
         bob.stream.send_bytes(b"\xff")
