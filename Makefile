@@ -4,15 +4,20 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test check proto docs requirements bench sessions chaos cluster-faults award-faults etcd-faults lint-proto soak-engine negmas clean
+.PHONY: help traces demo demo-cluster test check proto docs requirements bench bench-compare load load-curve profile experiments sessions chaos cluster-faults award-faults etcd-faults lint-proto soak-engine negmas page-test clean
 
 BIN := .venv/bin
 RUN := .venv/.run
 DEV := .venv/.dev
+PEERS := .venv/.peers
+LOCUST := .venv/.load
+CURVE := 1,2,3,4
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUF_VERSION := 1.75.0
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 SOURCES := gateway federation policy loadtest client proto tests
+# A command that cannot keep what it compiled compiles all of us anew: a quarter of a start.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | \
@@ -46,8 +51,25 @@ docs: $(RUN) ## Write docs/configuration.md from the settings, docs/rules.md fro
 	$(BIN)/python -m tests.rules_page > docs/.rules.md
 	mv docs/.rules.md docs/rules.md
 
-bench: $(RUN) ## Measure rounds beside a bare relay
-	$(BIN)/python -m loadtest.bench
+bench: $(RUN) $(PEERS) ## Measure rounds beside a bare relay, NATS, AutoGen and A2A (BENCH="--quick")
+	$(BIN)/python -m loadtest.bench $(BENCH)
+
+bench-compare: $(RUN) ## Compare the last bench with those before it; fails when something got worse
+	$(BIN)/python -m loadtest.history
+
+load: $(RUN) $(LOCUST) ## Load a cluster with Locust (GATEWAYS=3 AGENTS=500 SHAPE=storm DURATION=60)
+	$(BIN)/python -m loadtest.load --gateways $(or $(GATEWAYS),3) --agents $(or $(AGENTS),500) \
+		--shape $(or $(SHAPE),soak) --seconds $(or $(DURATION),60) \
+		--elsewhere $(or $(ELSEWHERE),20) --workers $(or $(WORKERS),1) $(if $(RATE),--rate $(RATE))
+
+load-curve: $(RUN) $(LOCUST) ## Ask 1, 2, 3 and 4 gateways for all they can do (AGENTS=120 DURATION=30)
+	$(BIN)/python -m loadtest.load --curve $(if $(GATEWAYS),$(GATEWAYS),$(CURVE)) \
+		--agents $(or $(AGENTS),120) --seconds $(or $(DURATION),30) \
+		--elsewhere $(or $(ELSEWHERE),20) --workers $(or $(WORKERS),1) $(if $(PAGE),--page $(PAGE))
+
+profile: $(RUN) ## Write a flame graph of a gateway under the bench's load to profiles/
+	-@$(PIP) install -r requirements/profile.txt
+	$(BIN)/python -m loadtest.bench --profile profiles
 
 chaos: $(RUN) ## Let faults rage for half an hour and account for every message (SEED=7 for one again)
 	$(BIN)/python -m loadtest.chaos $(if $(SEED),--seed $(SEED))
@@ -64,17 +86,28 @@ etcd-faults: $(DEV) ## Kill, freeze and replace etcd for as long as was measured
 soak-engine: $(RUN) ## Take ten million random steps over all protocols; fifteen minutes (SEED=7 for one again)
 	$(BIN)/python -m loadtest.soak $(if $(SEED),--seed $(SEED))
 
+traces: $(RUN) ## Install what `telemetry.traces` needs
+	@$(PIP) install -r requirements/traces.txt
+
 negmas: $(DEV) ## Let the strategies of NegMAS bargain over two gateways as inside NegMAS (750 MB to install)
 	@$(PIP) install -r requirements/negmas.txt
 	$(BIN)/python -m pytest -v tests/oracles/negmas_strategies.py
 	$(BIN)/python -m loadtest.interop
+
+page-test: $(DEV) ## See the operator's page in a real browser (needs chromium), and take its picture for the README
+	$(BIN)/python -m pytest -v tests/browser/operator_page.py
+
+experiments: $(RUN) ## Run the paper's experiments in simulated time, reports in runs/; three minutes
+	for name in table1 table2 table3 table4 table5 faults switch; do \
+		$(BIN)/llmx experiment run $$name --simulated || exit 1; \
+	done
 
 sessions: $(RUN) ## Measure 5,000 idle sessions, their storms and a slow consumer; six minutes
 	$(BIN)/python -m loadtest.sessions
 	$(BIN)/python -m loadtest.slow_consumer
 
 requirements: $(DEV) ## Pin what requirements/*.in names (change a version there, then this)
-	cd requirements && for name in run dev negmas; do \
+	cd requirements && for name in run traces dev negmas bench load profile; do \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
 			--no-annotate "$$name.in" -o "$$name.txt" || exit 1; \
 	done
@@ -121,6 +154,22 @@ $(RUN): requirements/run.txt pyproject.toml client/pyproject.toml
 	@$(PIP) install -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation -e client -e .
 	@touch $(RUN)
+
+# Environments of their own, because their versions are not ours. Without peers the bench goes on.
+$(PEERS): requirements/bench.txt | $(RUN)
+	@$(BIN)/python -m venv .venv/peers
+	@pip=".venv/peers/bin/python -m pip --disable-pip-version-check --quiet"; \
+	if $$pip install -r $<; then touch $@; else \
+		echo "bench: not all peers can be installed here; taking what can be"; \
+		while read -r pin; do \
+			$$pip install --no-deps "$$pin" || echo "bench: without $$pin"; \
+		done < $<; \
+	fi
+
+$(LOCUST): requirements/load.txt | $(RUN)
+	@$(BIN)/python -m venv .venv/load
+	@.venv/load/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
 
 $(DEV): $(RUN) requirements/dev.txt
 	@$(PIP) install -r requirements/dev.txt

@@ -89,11 +89,12 @@ class PeerStream:
         if not mesh.opened(way, hello, own_epoch):
             self.close("an epoch has changed since the hello")
             return
+        neighbour = mesh.neighbours[way.gateway_id]  # it may leave before a task has begun
         log.info("link open", peer=way.gateway_id, epoch=hello.epoch, region=hello.region)
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(self._read()),
+                    tasks.create_task(self._read(neighbour)),
                     tasks.create_task(self._write()),
                     tasks.create_task(self._until_closed()),
                 ]
@@ -107,9 +108,8 @@ class PeerStream:
     async def _until_closed(self) -> None:
         await self._ended.wait()
 
-    async def _read(self) -> None:
+    async def _read(self, neighbour: Neighbour) -> None:
         carrier, mesh, way = self._carrier, self._mesh, self.way
-        neighbour = mesh.neighbours[way.gateway_id]
         while True:
             while not neighbour.has_room:
                 self._room.clear()

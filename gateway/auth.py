@@ -25,7 +25,8 @@ from typing import Final, Literal
 import jwt
 import orjson
 
-from gateway.keys import KeysError, KeySource, PublicKey, check_url, fetch_url, read_file
+from gateway.key_faults import KeysError
+from gateway.keys import KeySource, PublicKey, check_url, fetch_url, read_file
 from gateway.members import AGENT_ADDRESS
 from gateway.revocations import Revocations
 from gateway.settings import AuthSettings, SettingsError

@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from gateway.key_faults import KeysError
+
 KEYS_MAX = 64
 DOCUMENT_BYTES_MAX = 256 * 1024
 RSA_BITS_MIN = 2048
@@ -38,16 +40,6 @@ _CHUNK_BYTES = 64 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
-
-
-class KeysError(Exception):
-    """A key set that cannot be had or read."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        """Say what is wrong and what would be right."""
-        super().__init__(f"{reason}; {remedy}")
-        self.reason = reason
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)

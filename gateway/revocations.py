@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from gateway.keys import KeysError
+from gateway.key_faults import KeysError
 
 REVOKED_MAX: Final = 100_000
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024

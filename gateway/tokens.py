@@ -16,7 +16,7 @@ from typing import Final
 
 import jwt
 
-from gateway.keys import KeysError
+from gateway.key_faults import KeysError
 
 SECRET_BYTES_MIN: Final = 32
 SECRET_BYTES_MAX: Final = 4096

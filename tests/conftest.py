@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import pytest
@@ -14,6 +15,12 @@ settings.load_profile("llmx")
 
 TEST_SECONDS_MAX = 60.0
 """What has not ended then hangs, however busy the machine is."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are cores: a fifth of the time somebody waits, for a lease."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

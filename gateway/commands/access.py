@@ -13,7 +13,6 @@ import grpc
 
 from gateway.commands.state import state_dir
 from gateway.commands.trouble import FAILED, CommandError
-from gateway.members import AGENT_ADDRESS
 from llmx.channel import Tls, open_channel
 from llmx.route import addresses_of
 
@@ -26,6 +25,8 @@ FAILED_TO_CONNECT = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
 def check_agent(address: str) -> str:
     """Return the address of an agent. Raises CommandError when it is none."""
+    from gateway.members import AGENT_ADDRESS  # it takes long, and few commands ask
+
     if AGENT_ADDRESS.fullmatch(address) is None:
         name = address.removeprefix("agent://")
         near = f"agent://{name}"
@@ -102,7 +103,7 @@ def token_of(
 def development_tokens(folder: Path, agent_id: str, roles: Iterable[str] = ()) -> Callable[[], str]:
     """Return what makes tokens with the secret in a state folder. Raises CommandError."""
     # Only now, because it is a third of what a command has to import.
-    from gateway.keys import KeysError
+    from gateway.key_faults import KeysError
     from gateway.tokens import development_secret, mint_development_token
 
     try:

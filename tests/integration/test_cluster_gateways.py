@@ -8,6 +8,7 @@ every call has an outcome, and winners and initiator agree on it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,13 +16,12 @@ from loadtest.cluster_faults.players import Load
 from loadtest.cluster_faults.scene import Plan, duel, play
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.cluster_faults import Frozen, Joined, Killed, Left, Rolled
-from tests.support.cluster_promises import all_kept
+from tests.support.cluster_promises import all_kept, patient
 
 pytestmark = pytest.mark.slow
 
-PLAN = Plan()
-LONG_CALLS = Plan(load=Load(call_share=0.4, reply_seconds=(0.5, 2.0)))
-LEASE_SECONDS = 2
+PLAN = patient(Plan())
+LONG_CALLS = replace(PLAN, load=Load(call_share=0.4, reply_seconds=(0.5, 2.0)))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,8 @@ async def test_the_agents_and_calls_of_a_gateway_that_leaves_go_on_elsewhere(
 async def test_the_agents_of_a_killed_gateway_go_on_elsewhere_and_what_was_durable_arrives(
     cluster: Cluster,
 ) -> None:
-    result = await play(cluster, Killed(cluster, "us"), LONG_CALLS, "killed")
-    all_kept(result)
-    assert result.noticed_after < 2 * LEASE_SECONDS, "its lease had ended by then"
+    """How soon that is noticed is measured by `make cluster-faults`."""
+    all_kept(await play(cluster, Killed(cluster, "us"), LONG_CALLS, "killed"))
 
 
 async def test_a_gateway_that_is_frozen_for_longer_than_its_lease_is_a_member_again_afterwards(

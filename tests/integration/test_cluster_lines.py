@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.cluster_faults.players import Load
 from loadtest.cluster_faults.scene import Plan, play
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.cluster_faults import (
@@ -20,14 +21,16 @@ from tests.support.cluster_faults import (
     PartedOneWay,
     Slowed,
 )
-from tests.support.cluster_promises import all_kept
+from tests.support.cluster_promises import all_kept, patient
 from tests.support.tcp_lines import Way
 
 pytestmark = pytest.mark.slow
 
-PLAN = Plan()
+PLAN = patient(Plan())
 LEASE_SECONDS = 2
 LONG = replace(PLAN, lasts=3.0 * LEASE_SECONDS)
+UNHURRIED = replace(LONG, load=Load(reply_seconds=(2.0, 4.0)))
+"""All have time to answer, however busy the machine is; a call waits for nobody else."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ async def test_a_gateway_that_cannot_reach_etcd_loses_nothing_of_its_agents(
 
     Calls that come to it meanwhile are refused, and their agents send them again until it may.
     """
-    result = await play(cluster, EtcdUnreached(cluster, "eu"), LONG, "unreached")
+    result = await play(cluster, EtcdUnreached(cluster, "eu"), UNHURRIED, "unreached")
     all_kept(result)
     assert not result.verdict.counts["calls: no_award"], result.verdict.counts
 

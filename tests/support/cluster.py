@@ -139,13 +139,15 @@ class Cluster:
     async def end(self) -> None:
         """End everything; raises AssertionError when a gateway did not end well."""
         self.heal()
+        ends = (gateway.__aexit__() for gateway in self.gateways.values())
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for gateway in self.gateways.values():
-                    tasks.create_task(gateway.__aexit__())
+            ended = await asyncio.gather(*ends, return_exceptions=True)  # each, though others fail
         finally:
             self.etcd.end()
             self._lines.__exit__()
+        for failure in ended:
+            if failure is not None:
+                raise failure
 
     # ------------------------------------------------------------------ what can be done to it
 
@@ -193,10 +195,10 @@ class Cluster:
         names = [first, *(name for name in self.gateways if name != first)]
         return ",".join(self.gateways[name].life.address for name in names)
 
-    def token(self, name: str, *roles: str) -> str:
+    def token(self, name: str, *roles: str, system: bool = False) -> str:
         """Return a token for `agent://<name>`, good at every gateway."""
-        secret = development_secret(self._secret.parent)
-        return mint_development_token(secret, f"agent://{name}", ttl=TOKEN_SECONDS, roles=roles)
+        secret, agent = development_secret(self._secret.parent), f"agent://{name}"
+        return mint_development_token(secret, agent, ttl=TOKEN_SECONDS, roles=roles, system=system)
 
     # ------------------------------------------------------------------ what can be seen of it
 

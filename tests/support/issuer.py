@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -80,6 +81,13 @@ def good_claims(**changes: object) -> dict[str, object]:
     return {name: value for name, value in claims.items() if value is not None}
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of an error, unless it is that a client has left, which is its right."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class KeyServer:
     """What a running key server has been asked, and what it answers next."""
 
@@ -112,7 +120,7 @@ def key_server(issuer: Issuer) -> Iterator[KeyServer]:
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+    with _Server(("127.0.0.1", 0), Answer) as server:
         served.url = f"http://127.0.0.1:{server.server_address[1]}/keys"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

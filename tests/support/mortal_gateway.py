@@ -75,7 +75,7 @@ class MortalGateway:
         if stdout is not None:
             stdout.close()
         assert code == 0, self.life.log()[-4_000:]
-        assert not self.tracebacks(), self.tracebacks()[0]
+        assert "Traceback" not in (log := self.life.log()), log[log.index("Traceback") :][:8_000]
         async with asyncio.timeout(10):
             await self._buried()
 

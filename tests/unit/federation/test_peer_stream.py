@@ -175,6 +175,20 @@ async def test_a_stream_whose_hello_does_not_hold_any_more_is_not_served() -> No
     assert scene.stream.reason == "an epoch has changed since the hello"
 
 
+async def test_a_peer_that_leaves_the_cluster_as_its_stream_opens_ends_the_stream_and_no_more() -> (
+    None
+):
+    """The membership may tell it between the hello and the first look at what came."""
+    scene = Scene()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(scene.run())
+        await asyncio.sleep(0)  # it is open, and its reader has not begun
+        assert scene.state == "open"
+        scene.mesh.set_members({})
+    assert scene.stream.reason == "b is no member of the cluster any more"
+    assert not scene.mesh.links()
+
+
 async def test_what_we_do_wrong_is_raised() -> None:
     scene = Scene()
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from gateway import keys
-from gateway.keys import KeysError, KeySource, fetch_url, read_file, read_key_set
+from gateway.key_faults import KeysError
+from gateway.keys import KeySource, fetch_url, read_file, read_key_set
 from tests.support.issuer import NOW, Issuer, key_server, make_key, public_jwk
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from gateway.keys import KeysError
+from gateway.key_faults import KeysError
 from gateway.tokens import (
     SECRET_BYTES_MAX,
     SECRET_FILE,
