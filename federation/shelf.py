@@ -61,9 +61,13 @@ class Shelf:
         state = "heard" if self._begun.is_set() else "not heard yet"
         return f"<Shelf {self._prefix}: {len(self._revisions)} texts, {state}>"
 
+    def key(self, name: str) -> str:
+        """Return under which key of etcd a text is."""
+        return self._prefix + quote(name, safe="")
+
     async def change(self, name: str, edit: Edit) -> None:
         """Change a text; here it is heard before this returns. Raises ShelfError."""
-        key = self._prefix + quote(name, safe="")
+        key = self.key(name)
         for _ in range(ATTEMPTS):
             try:
                 before = await self._client.get(key)

@@ -1,25 +1,30 @@
 """What an exchange does beside the rules of a protocol: fairness, probes, ratings, figures.
 
-For each tenant a `ServiceBook` hears of every outcome of this gateway. A call with rules of
+For each tenant a `ServiceBook` hears of every outcome. A call with rules of
 fairness gets their standing, and the credit ratings, before it is opened; so what it is decided
 by is in its record. Some calls are probed: a bid of the exchange's own enters the negotiation at
 a time that nobody can tell, and what it would have done tells of prices and of rings.
 
-In a cluster each gateway knows what it has decided itself: a share is that of the awards of one
-gateway, and so are the figures.
+What follows from an outcome are facts (`governing.noting`). They are believed here at once and
+told to `tell`, which keeps them over a restart and lets the other gateways of a cluster know: see
+`governing`. So a share is that of the awards of all, as far as they were heard of.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import msgspec
 
 from gateway.causes import Cause, nobody
 from gateway.clock import Clock
+from gateway.governing.claims import Claims
+from gateway.governing.facts import Awarded, Claimed, Fact, Used, Waited
+from gateway.governing.noise_prices import NoisePrices
+from gateway.governing.noting import facts_of
 from gateway.members import TAG_LENGTH, Members, Recipient
 from gateway.negotiations import Negotiations
 from gateway.records import Recorder
@@ -28,6 +33,7 @@ from policy.call import Call
 from policy.events import OfferReceived
 from policy.fairness import Fairness, admitted
 from policy.jain import Evenness
+from policy.noise import NoiseRule
 from policy.probing import PriceLevels, Probe, ProbingRule, probe, probe_event, would_win
 from policy.rating import Rating, RatingRule, Ratings
 from policy.rings import RingRule, RingWatch
@@ -45,10 +51,14 @@ ROUNDS_MAX = 100_000
 """Open rounds that are remembered; those that are handed to another gateway never end here."""
 
 NO_PROBES, PLAIN_RATING, PLAIN_RINGS = ProbingRule(rate=0.0), RatingRule(), RingRule()
+NO_NOISE = NoiseRule(alpha=0.0)
 
 Post = Callable[[str, OfferReceived, Cause], None]
 """Lets an event enter a negotiation now."""
 
+
+KeepRating = Callable[[str, str, float, float, str], Awaitable[None]]
+"""Rates a task: tenant, agent, claimed, realised, the name of the task. Raises KeepError."""
 
 Later = Callable[[float, Callable[[], None]], object]
 """Does something after so many seconds."""
@@ -70,6 +80,9 @@ class GovernanceRules:
     rings: RingRule = PLAIN_RINGS
     tenants_shown: int = 32
     """Tenants that have figures of their own among the metrics."""
+    noise: NoiseRule = NO_NOISE
+    report_seconds: float = 86_400.0
+    """How long after an award it can be said what it was worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ def governance_rules(settings: GovernanceSettings) -> GovernanceRules:
         ProbingRule(settings.probe_rate, settings.probe_spread),
         RatingRule(settings.rating_weight, settings.rating_floor),
         tenants_shown=settings.tenants_shown,
+        noise=NoiseRule(settings.noise_alpha, settings.noise_cap, settings.noise_half_life_seconds),
+        report_seconds=settings.report_seconds,
     )
 
 
@@ -116,6 +131,12 @@ class Governance:
         self._levels = PriceLevels(rules.probing.gain)
         self._watches: dict[str, RingWatch] = {}
         self._rounds: dict[str, _Round] = {}
+        self.prices = NoisePrices(rules.noise)
+        self.claims = Claims(rules.report_seconds)
+        self.tell: Callable[[Fact], None] = lambda fact: None
+        """Hears what was noted here, to keep it and to let others know."""
+        self.keep_rating: KeepRating = self._rate_here
+        """Rates a task where ratings are kept."""
         self.probes_total = 0
         self.post: Post = lambda negotiation_id, event, cause: None
 
@@ -136,6 +157,8 @@ class Governance:
         tenant = cause.sender.tenant.name
         if call.fairness is not None:
             call, cause = self._fair(tenant, call, call.fairness, cause)
+        if call.stakes is not None:
+            call = self.prices.priced(tenant, call)
         if self.rules.probing.rate > 0 and call.protocol in PROBED:
             self._probe(tenant, call, cause)
         return call, cause
@@ -184,13 +207,25 @@ class Governance:
         tenant = self._members.tenant_by_tag.get(str(outcome["negotiation_id"])[-TAG_LENGTH:])
         if record is None or tenant is None:
             return
-        call, at = record.call, outcome["decided_at"]
-        book = self._books.get(tenant.name) or self.book(tenant.name)
-        for won in outcome["winners"]:
-            book.note_award(won["agent"], float(won.get("price", 0.0)), at)
-        book.note_wait(call.initiator, at - call.opened_at, at)
+        for fact in facts_of(tenant.name, record, outcome):
+            self.believe(fact)
+            self.tell(fact)
         if self._rounds:
-            self._learn(call, outcome)
+            self._learn(record.call, outcome)
+
+    def believe(self, fact: Fact) -> None:
+        """Know what was noted here, elsewhere, or in an earlier life."""
+        match fact:
+            case Awarded(tenant, agent, utility, at):
+                self.book(tenant).note_award(agent, utility, at)
+            case Waited(tenant, agent, seconds, at):
+                self.book(tenant).note_wait(agent, seconds, at)
+            case Used():
+                self.prices.note(fact)
+            case Claimed():
+                self.claims.note(fact)
+            case _:
+                assert_never(fact)
 
     def _learn(self, call: Call, outcome: Mapping[str, Any]) -> None:
         """Learn from a round what it tells of prices."""
@@ -217,8 +252,17 @@ class Governance:
         return _kept(self._ratings, tenant, lambda: Ratings(self.rules.rating))
 
     def rate(self, tenant: str, agent: str, claimed: float, realised: float) -> Rating:
-        """Rate a task of an agent, by what it claimed and what came true."""
+        """Rate a task of an agent, by what it claimed and what came true; it is not kept."""
         return self.ratings(tenant).note(agent, claimed, realised)
+
+    async def _rate_here(
+        self, tenant: str, agent: str, claimed: float, realised: float, task: str
+    ) -> None:
+        self.rate(tenant, agent, claimed, realised)
+
+    def know_rating(self, tenant: str, agent: str, rating: Rating) -> None:
+        """Take the rating of an agent that is kept."""
+        self.ratings(tenant).know(agent, rating)
 
     async def suspects(self, tenant: str) -> list[tuple[str, frozenset[str]]]:
         """Return the rings that are suspected in a tenant, each with its market."""

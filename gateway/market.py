@@ -20,12 +20,18 @@ from gateway.book_file import book_in_file
 from gateway.catalogue import Catalogue, read_catalogue
 from gateway.clock import Clock
 from gateway.cluster import Cluster
+from gateway.governing.token_limits import SharedLimits
 from gateway.known_resources import KnownResources
 from gateway.ledger_view import LedgerView
 from gateway.members import Members
 from gateway.negotiations import Negotiations
 from gateway.settings import MarketSettings, SettingsError
 from gateway.settlement import Settlement
+from gateway.settling.archive import Archive
+from gateway.settling.counted_shelf import ShelfFigures
+from gateway.settling.figures import SettlingFigures
+from gateway.settling.tally import Tally
+from gateway.settling.watched_catalogue import WatchedCatalogue
 from gateway.staked_calls import StakedCalls
 from gateway.store import Store as File
 from gateway.store_file import open_store_file
@@ -34,6 +40,7 @@ from policy.ledger import Balance, Entry, Hold
 from policy.memory_store import MemoryStore
 from policy.resources import Resource
 from policy.store import (
+    CARRIED_MAX,
     BudgetUse,
     Commit,
     Committed,
@@ -46,8 +53,6 @@ from policy.store import (
 
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 5.0
-ARCHIVE_SECONDS = 3600.0
-"""How often the old part of the journal is put together."""
 
 log = structlog.get_logger("llmx.market")
 
@@ -59,6 +64,7 @@ class LateStore:
         """Be available at once when there is a store already; `resources` hear of changes."""
         self._store = store
         self._resources = KnownResources() if resources is None else resources
+        self.tally = Tally()
 
     def connect(self, store: Store) -> None:
         """Use this store from now on."""
@@ -72,7 +78,9 @@ class LateStore:
 
     async def commit(self, commit: Commit) -> Committed | Refused:
         """Do all of it or nothing, and tell which."""
-        return await self._resources.commit(self._there, commit)
+        answer = await self._resources.commit(self._there, commit)
+        self.tally.note(commit, answer)
+        return answer
 
     async def decision(self, call: str) -> Decision | None:
         """Return the award of a call."""
@@ -102,13 +110,15 @@ class LateStore:
         """Return the journal from a time on, in the order in which it was written."""
         return await self._there.entries(since)
 
-    async def carry_forward(self, before: float, at: float) -> int:
+    async def carry_forward(self, before: float, at: float, commits_max: int = CARRIED_MAX) -> int:
         """Put the journal from before a time together, now; tell how many commits that took."""
-        return await self._there.carry_forward(before, at)
+        return await self._there.carry_forward(before, at, commits_max)
 
     async def expire(self, at: float) -> int:
         """Release every hold whose time is over, and tell how many there were."""
-        return await self._there.expire(at)
+        ended = await self._there.expire(at)
+        self.tally.expired += ended
+        return ended
 
 
 class Market:
@@ -133,18 +143,33 @@ class Market:
         self._catalogue = (
             Catalogue() if settings.catalogue is None else read_catalogue(settings.catalogue)
         )
+        self.limits = SharedLimits(self._catalogue, gateway_id)
         self.store = LateStore(
             MemoryStore(Writer(gateway_id)) if settings.store == "memory" else None,
             self._resources,
         )
         self.settlement = Settlement(gateway_id, self.store, negotiations.perform, now)
         self.settlement.is_told = lambda award: negotiations.is_known(award.negotiation_id)
+        self.archive = Archive(gateway_id, self.store, settings.journal_seconds, now)
+        self._shelf = ShelfFigures()
+        self.figures = SettlingFigures(
+            self.settlement, self.store.tally, self._shelf, self.archive, now
+        )
         self.view = LedgerView(self.store, self.settlement.budgets, now)
         negotiations.staked = StakedCalls(self.settlement, members)
         negotiations.gate = self.settlement.takes
 
     def join(self, cluster: Cluster) -> None:
-        """Be the market of one gateway of a cluster, with its ledger where the settings want it."""
+        """Be the market of one gateway of a cluster, with its ledger where the settings want it.
+
+        Raises SettingsError for a catalogue that is not for a cluster.
+        """
+
+        def address_of(gateway_id: str) -> str:
+            info = cluster.members.get(gateway_id)
+            return "" if info is None else info.agents_address
+
+        self.limits.join(address_of)
         settlement, gate, stays = self.settlement, cluster.gate, cluster.inheritance.stays
         self._cluster = cluster
         cluster.inheritance.stays = lambda one: one in settlement or stays(one)
@@ -165,7 +190,7 @@ class Market:
                 book = self._book_in_file() if self._cluster is None else self._book_in_etcd()
                 self.store.connect(await stack.enter_async_context(book))
             async with asyncio.TaskGroup() as tasks:
-                chores = (self.settlement.run(), self._equip(), self._archive())
+                chores = (self.settlement.run(), self._equip(), self.archive.run(), self._watch())
                 working = [tasks.create_task(chore) for chore in chores]
                 try:
                     yield
@@ -185,7 +210,7 @@ class Market:
         store = File(connection)
         store.start()
         try:
-            async with book_in_file(store, self._gateway_id) as book:
+            async with book_in_file(store, self._gateway_id, self._shelf) as book:
                 yield book
         finally:
             await store.close()
@@ -201,6 +226,7 @@ class Market:
             self._gateway_id,
             registration=discovery.own_key,
             epoch=lambda: cluster.own.epoch,
+            figures=self._shelf,
         )
 
     async def _finish(self) -> None:
@@ -230,12 +256,10 @@ class Market:
             return None
         return None if isinstance(answer, Refused) and answer.code == "FENCED" else answer
 
-    async def _archive(self) -> None:
-        """Put together what is old of the journal, every now and then."""
-        while True:
-            await asyncio.sleep(ARCHIVE_SECONDS)
-            now = self._now()
-            try:
-                await self.store.carry_forward(now - self._settings.journal_seconds, now)
-            except StoreError as error:
-                log.warning("the journal is not put together now", error=str(error))
+    async def _watch(self) -> None:
+        """Hear of the resources that other gateways register, where they write the same ledger."""
+        cluster = self._cluster
+        if self._settings.store == "memory" or cluster is None or cluster.etcd is None:
+            return
+        prefix = f"{cluster.name}/market/"
+        await WatchedCatalogue(cluster.etcd, prefix, self._resources, self.store).run()

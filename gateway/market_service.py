@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import secrets
 from math import isfinite
 from typing import Any, Final
 
 import grpc
 
 from gateway.governance import Governance
-from gateway.methods import INVALID, Authenticate, check, handlers_of, operator
+from gateway.governing.keeping import KeepError
+from gateway.methods import INVALID, Authenticate, check, end, handlers_of, operator
 from gateway.session import Context
 from llmx.v1 import market_service_pb2 as messages
 from llmx.v1.market_pb2 import Evenness, Market, Ring, Standing
@@ -17,6 +19,7 @@ from llmx.v1.market_service_pb2_grpc import MarketServiceServicer
 
 AGENT: Final = re.compile(r"agent://[A-Za-z0-9][A-Za-z0-9._~/@:-]{0,246}")
 STANDINGS_MAX: Final = 1_000
+KEY_LENGTH_MAX: Final = 128
 REQUEST_BYTES_MAX: Final = 4 * 1024
 
 
@@ -71,8 +74,26 @@ class MarketService(MarketServiceServicer):
             INVALID,
             f"realised={realised:g}: must be 0 or more, and finite",
         )
-        self._governance.rate(tenant, agent, claimed, realised)
+        too_long = f"key: at most {KEY_LENGTH_MAX} characters"
+        await check(context, len(request.key) <= KEY_LENGTH_MAX, INVALID, too_long)
+        task = f"operator/{tenant}/{request.key or secrets.token_hex(8)}"
+        try:
+            await self._governance.keep_rating(tenant, agent, claimed, realised, task)
+        except KeepError as error:
+            await end(context, grpc.StatusCode.UNAVAILABLE, f"{error}; rate again with the key")
         return messages.RateAgentResponse(standing=self._standing(tenant, agent))
+
+    async def GetStanding(
+        self, request: messages.GetStandingRequest, context: Context
+    ) -> messages.GetStandingResponse:
+        """See market_service.proto."""
+        identity = await self._authenticate(context)
+        agent = request.agent_id or identity.agent_id
+        if agent != identity.agent_id:
+            await operator(self._authenticate, context)
+        named = AGENT.fullmatch(agent) is not None
+        await check(context, named, INVALID, f"agent_id={agent[:80]}: must be like agent://bob")
+        return messages.GetStandingResponse(standing=self._standing(identity.tenant, agent))
 
     def _standings(self, tenant: str) -> list[Standing]:
         governance = self._governance
@@ -90,4 +111,5 @@ class MarketService(MarketServiceServicer):
             utility=had.utility,
             rating=rating.rating,
             tasks=rating.tasks,
+            multiplier=governance.prices.highest(tenant, agent, governance.now()),
         )

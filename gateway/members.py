@@ -20,6 +20,7 @@ from gateway.consents import ConsentGrant, consents_to, fields_for
 from gateway.duplicates import Duplicates
 from gateway.link import Link
 from gateway.outbox import Outbox
+from gateway.telemetry.traffic import Traffic, TrafficByClass
 
 AGENT_ADDRESS = re.compile(r"agent://[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,128}(?:/[A-Za-z0-9._~-]{1,64}){0,4}")
@@ -55,6 +56,7 @@ class Recipient(Protocol):
     consents: dict[str, ConsentGrant]
     is_away: bool
     is_boxed: bool
+    is_system: bool
 
     @property
     def outbox(self) -> Outbox:
@@ -109,8 +111,12 @@ class Member:
     """What its frame at hand waits for before it is confirmed: durable messages."""
     receipts_due: list[str] = field(default_factory=list)
     """Messages of the batch at hand that are admitted, of which the agent wants to be told."""
+    traffic: Traffic = field(default_factory=lambda: Traffic(""))
+    """Where its acts are counted."""
     unjudged: int = 0
     """How many of its acts wait for a shard of this gateway."""
+    is_system: bool = False
+    """Is it of the system class, by the token that it showed last?"""
     generation: int = 0
     """Counts its moves between gateways; NOBODY_YET while messages wait for it that it has not
     registered for here."""
@@ -264,6 +270,9 @@ class Members:
         """Hear of every member that may have changed: its registration, or whether it is away."""
         self.on_forget: list[Callable[[Member], None]] = []
         """Hear of every member that is known no more."""
+        self.traffic = TrafficByClass()
+        """Where acts are counted, by class of tenant; to be set before anybody joins."""
+        self.new_outbox: Callable[[int, int, float, float, int], Outbox] = Outbox
         self.allowances = Allowances(limits.allowance, limits.agents_max)
         self.duplicates = Duplicates(limits.duplicates_window, limits.duplicates_ids_max, now)
         self.once = Duplicates(limits.once_window, limits.once_ids_max, now)
@@ -292,7 +301,7 @@ class Members:
             agent_id=agent_id,
             tenant=tenant,
             key=key,
-            outbox=Outbox(
+            outbox=self.new_outbox(
                 limits.outbox_messages_max,
                 limits.outbox_bytes_max,
                 limits.retry_first,
@@ -301,6 +310,7 @@ class Members:
             ),
             allowance=self.allowances.join(tenant_name, key, now),
             away_since=now,
+            traffic=self.traffic.of(tenant_name),
         )
         tenant.members[agent_id] = tenant.everyone[agent_id] = member
         self._away[member.key] = member

@@ -188,8 +188,8 @@ class Peers:
         _fill(act.time_to_live, parcel.expires_at - self._now())
         if sensitive:
             act.sensitive.extend(sensitive)
-        if is_malformed:
-            act.is_malformed = True
+        act.is_malformed = is_malformed
+        act.is_system = member.is_system
         return self.send(owner, message.SerializeToString())
 
     # Inwards.
@@ -292,6 +292,7 @@ class Peers:
         member = None if tenant is None else tenant.everyone.get(told.agent_id)
         if tenant is None or member is None:
             return None  # it has left its home since
+        member.is_system = told.is_system
         negotiation_id, now = envelope.negotiation_id, self._now()
         ttl = told.time_to_live.ToNanoseconds() / 1e9
         parcel = Parcel(

@@ -44,6 +44,7 @@ class RemoteMember:
         "home",
         "is_away",
         "is_boxed",
+        "is_system",
         "key",
         "lost_at",
         "tenant",
@@ -62,6 +63,8 @@ class RemoteMember:
         self.consents: dict[str, ConsentGrant] = {}
         self.is_away = False
         self.is_boxed = False
+        self.is_system = False
+        """By the token that it showed its home before its latest act here."""
         self.lost_at: float | None = None
         """Since when its home is gone; None while it has one."""
         self._carrier = carrier

@@ -34,6 +34,21 @@ class GovernanceSettings(Group):
     rating_floor: PartAboveZero = Field(
         default=0.05, description="The lowest credit rating, so that there is a way back"
     )
+    report_seconds: Seconds = Field(
+        default=86_400.0,
+        description="Seconds after an award in which its initiator may report what it was worth",
+    )
+    noise_alpha: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="How much dearer an award is for each fair share beyond the first that its "
+        "payer uses; 0: noise costs nothing",
+    )
+    noise_cap: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = Field(
+        default=10.0, description="The highest multiple of the price that noise can cost"
+    )
+    noise_half_life_seconds: Seconds = Field(
+        default=300.0, description="Seconds after which half of what somebody used is forgotten"
+    )
     tenants_shown: Count = Field(
         default=32,
         description="Tenants with figures of their own in the metrics; others have none there",

@@ -36,3 +36,8 @@ class MarketSettings(Group):
     def is_on(self) -> bool:
         """Tell whether there is a ledger."""
         return self.store != "none"
+
+    @property
+    def outlives_gateway(self) -> bool:
+        """Tell whether the ledger is there when the gateway is not."""
+        return self.store in ("file", "etcd")

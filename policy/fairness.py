@@ -159,6 +159,13 @@ def concedes(before: float, after: float, *, lower_is_better: bool) -> bool:
     return after < before if lower_is_better else after > before
 
 
+def fair_shares(
+    fairness: Fairness | None, eligible: Sequence[str], won: Mapping[str, float]
+) -> dict[str, object]:
+    """Return what an outcome tells of fairness, as its member; nothing where no rule is asked."""
+    return {} if fairness is None else {"fairness": figures(fairness, eligible, won)}
+
+
 def figures(
     fairness: Fairness, eligible: Sequence[str], won: Mapping[str, float]
 ) -> dict[str, object]:

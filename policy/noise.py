@@ -62,7 +62,11 @@ class NoiseMeter:
         return len(self._usage)
 
     def note(self, party: str, units: float, now: float) -> None:
-        """Count units, 0 or more, that a party has used, or tried to."""
+        """Count units, 0 or more, that a party has used, or tried to.
+
+        What comes late, from before the latest time, counts as much as it has not faded since.
+        """
+        units *= exp2(min(0.0, now - self._at) / self._rule.half_life)
         self._fade(now)
         if units > 0 and (party in self._usage or len(self._usage) < PARTIES_MAX):
             scaled = units / self._scale

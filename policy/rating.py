@@ -97,11 +97,15 @@ class Ratings:
         before = self.of(agent)
         after = rated(before, claimed, realised, self.rule)
         if after is not before:
-            self._by_agent.pop(agent, None)  # the newest is last
-            self._by_agent[agent] = after
-            if len(self._by_agent) > self._agents_max:
-                del self._by_agent[next(iter(self._by_agent))]
+            self.know(agent, after)
         return after
+
+    def know(self, agent: str, rating: Rating) -> None:
+        """Take what another gateway, or an earlier life of this one, knows of an agent."""
+        self._by_agent.pop(agent, None)  # the newest is last
+        self._by_agent[agent] = rating
+        if len(self._by_agent) > self._agents_max:
+            del self._by_agent[next(iter(self._by_agent))]
 
     def of(self, agent: str) -> Rating:
         """Return the rating of an agent; who is not known has the rating that all start with."""

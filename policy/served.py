@@ -65,11 +65,14 @@ class ServiceBook:
         self._wait_sums: dict[str, tuple[int, float]] = {}
 
     def note_award(self, agent: str, utility: float, now: float) -> None:
-        """Remember that an agent has won a unit, and what it was worth; `now` never goes back."""
+        """Remember that an agent has won a unit, and what it was worth.
+
+        What comes late, because another gateway told it, is kept as long as what came before it.
+        """
         self._forget(now)
         _push(self._awards, self._sums, (now, agent, utility))
-        self._last.pop(agent, None)
-        self._last[agent] = now
+        before = self._last.pop(agent, now)
+        self._last[agent] = max(before, now)
         if len(self._last) > AGENTS_MAX:
             del self._last[next(iter(self._last))]
 

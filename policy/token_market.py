@@ -97,14 +97,22 @@ class TokenMarket:
         "_shares",
     )
 
-    def __init__(self, limit: TokenLimit, now: float) -> None:
-        """Start with a full pool."""
+    def __init__(
+        self, limit: TokenLimit, now: float, purses: Mapping[str, int] | None = None
+    ) -> None:
+        """Start with a full pool, or go on with an empty one and what agents hold, in millionths.
+
+        Who does not know what was spent a moment ago, goes on. What is held beyond the burst is
+        gone: the limit was larger then.
+        """
         self._rate = limit.rate
         self._burst = floor(limit.burst * MICRO)
         self._kept = ceil(limit.reserve * self._burst)
         self._cap = floor(limit.purse_max * self._burst)
-        self._pool = self._burst
+        self._pool = self._burst if purses is None else 0
         self._purses: dict[str, int] = {}
+        for agent, micros in (purses or {}).items():
+            self._put(agent, min(micros, self._burst - self.total))
         self._shares: dict[str, float] = {}
         self._owed = 0.0  # a part of a millionth
         self._owed_to: dict[str, float] = {}  # the same, of each share
@@ -196,7 +204,7 @@ class TokenMarket:
         clearing = 0.0
         ranked = sorted(bids[:BIDS_MAX], key=lambda bid: -bid.price / bid.multiplier)
         for bid in ranked:
-            room = free.setdefault(bid.agent, (self._cap - self.held(bid.agent)) // MICRO)
+            room = free.setdefault(bid.agent, self.room(bid.agent))
             wanted = max(0, min(bid.tokens, room))
             got = min(wanted, stock)
             if got < wanted:
@@ -214,10 +222,27 @@ class TokenMarket:
             self._put(sale.agent, self.held(sale.agent) + sale.tokens * MICRO)
         return sold
 
-    def trade(self, giver: str, taker: str, tokens: int) -> Trade:
-        """Move whole tokens from one agent to another, or none when that cannot be."""
+    def put_back(self, agent: str, tokens: int) -> None:
+        """Give an agent back what it took for requests that were never sent.
+
+        The pool may have filled meanwhile: then it is short of as much.
+        """
+        free = self._burst - (self.total - self._pool)  # what no purse has
+        micros = min(tokens * MICRO, free)
+        self._pool = min(self._pool, free - micros)
+        self._put(agent, self.held(agent) + micros)
+
+    def room(self, agent: str) -> int:
+        """Return how many whole tokens an agent may still get."""
+        return max(0, self._cap - self.held(agent)) // MICRO
+
+    def trade(self, giver: str, taker: str, tokens: int, *, fills: bool = True) -> Trade:
+        """Move whole tokens from one agent to another, or none when that cannot be.
+
+        What fills no purse, because it was the taker's already, may go beyond what one may hold.
+        """
         micros = tokens * MICRO
-        fits = self.held(taker) + micros <= self._cap
+        fits = not fills or self.held(taker) + micros <= self._cap
         if tokens <= 0 or giver == taker or self.held(giver) < micros or not fits:
             return Trade(giver, taker, 0)
         self._put(giver, self.held(giver) - micros)

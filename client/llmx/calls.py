@@ -34,6 +34,8 @@ class Offer:
     """Words for a person or an LLM."""
     hold: bool = False
     """Hold the call's resources while the offer is valid, so that it cannot fail for them?"""
+    claimed: float | None = None
+    """What the work will be worth to the initiator, above 0; None: as much as the value."""
 
     def body(self) -> dict[str, Any]:
         """Return the payload without "$schema" and "act"."""
@@ -50,6 +52,8 @@ class Offer:
             body["text"] = self.text
         if self.hold:
             body["hold"] = True
+        if self.claimed is not None:
+            body["claimed"] = self.claimed
         return body
 
 
@@ -170,9 +174,10 @@ class Call(Message):
         revocable: bool = False,
         text: str = "",
         hold: bool = False,
+        claimed: float | None = None,
     ) -> Offer:
         """Return an offer; the handler returns it in turn."""
-        return Offer(value, conditions, terms, valid_for, revocable, text, hold)
+        return Offer(value, conditions, terms, valid_for, revocable, text, hold, claimed)
 
     def refuse(self, reason: str = "") -> Refusal:
         """Return a refusal; the handler returns it in turn."""

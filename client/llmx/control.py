@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from llmx.channel import Tls, open_channel
 from llmx.errors import control_error
 from llmx.route import addresses_of
+from llmx.shared_limits import SharedLimits
 from llmx.tokens import Tokens
 from llmx.v1 import control_service_pb2 as wire
 from llmx.v1.agent_pb2 import Agent, Group
@@ -20,6 +21,9 @@ from llmx.v1.consent_pb2 import Consent
 from llmx.v1.control_service_pb2_grpc import ControlServiceStub
 from llmx.v1.ledger_service_pb2 import GetStatementRequest, GetStatementResponse
 from llmx.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from llmx.v1.market_pb2 import Standing
+from llmx.v1.market_service_pb2 import GetStandingRequest, GetStandingResponse
+from llmx.v1.market_service_pb2_grpc import MarketServiceStub
 from llmx.v1.policy_pb2 import AcceptanceProfile
 
 CALL_SECONDS = 10.0
@@ -44,6 +48,8 @@ class Control:
         self._timeout = timeout
         self._channel: grpc.aio.Channel | None = None
         self._channel_to = ""
+        self.limits = SharedLimits(self._call)
+        """Tokens of rate limits that the agents of the tenant share."""
 
     def move(self, gateway: str) -> None:
         """Talk to this gateway from the next call on."""
@@ -70,6 +76,12 @@ class Control:
         """
         request = GetStatementRequest(lines_max=lines_max)
         return await self._call(GetStatementResponse, "GetStatement", request, LedgerServiceStub)
+
+    async def standing(self) -> Standing:
+        """Return how the agent stands: its awards, its rating, and what noise costs it."""
+        request = GetStandingRequest()
+        answer = await self._call(GetStandingResponse, "GetStanding", request, MarketServiceStub)
+        return answer.standing
 
     async def subscribe(self, *topics: str) -> Agent:
         """Listen to more topics; returns the agent as the gateway knows it now."""

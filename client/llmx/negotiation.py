@@ -151,6 +151,15 @@ class Negotiation(Initiated):
         self._body = {**self._body, **body}
         self._extend(number_in(body, "reply_within") or within)
 
+    async def realised(self, value: float, agent: str = "") -> None:
+        """Say what the work of an award was worth, once it is over; its agent is rated by that.
+
+        For a call with `report_within`, and once for each award. `agent` may be left out where
+        one agent was awarded. Raises Refused.
+        """
+        named = {"agent": agent} if agent else {}
+        await self._session.send(self._act(Act.ACT_INFORM, {"realised": value, **named}))
+
     def thinking(self, seconds: float | None = None) -> Thinking:
         """Ask for more time to decide, once it has come to that: await it to ask once.
 

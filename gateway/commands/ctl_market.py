@@ -1,13 +1,14 @@
-"""`llmx ctl market …`: how evenly a tenant is served, whose word is good, who spares whom.
+"""`llmx ctl market …`: how evenly a tenant is served, whose word is good, what tokens cost.
 
-Each gateway knows what it has decided itself, so all are asked, and told of a rating. Who does not
-answer is named on standard error, and then the exit code is 1.
+All gateways are asked, and told of a rating under one key, so that it counts once where they share
+what they know. Who does not answer is named on standard error, and then the exit code is 1.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,11 +29,15 @@ from llmx.errors import control_error
 from llmx.v1 import market_service_pb2 as wire
 from llmx.v1.market_pb2 import Market
 from llmx.v1.market_service_pb2_grpc import MarketServiceStub
+from llmx.v1.token_pb2 import TokenLimit
+from llmx.v1.token_service_pb2 import ListLimitsRequest
+from llmx.v1.token_service_pb2_grpc import TokenServiceStub
+from policy.ledger import MICROS
 
 CALL_SECONDS = 10.0
 WIDTH_PLAIN = 160
 
-Ask = Callable[[MarketServiceStub, Any], Awaitable[Any]]
+Ask = Callable[[grpc.aio.Channel, Any], Awaitable[Any]]
 
 
 class MarketCtl:
@@ -48,20 +53,25 @@ class MarketCtl:
     def show(self) -> int:
         """Print the market of the tenant, of every gateway."""
 
-        async def ask(stub: MarketServiceStub, metadata: Any) -> Market:
+        async def ask(channel: grpc.aio.Channel, metadata: Any) -> Market:
+            show = MarketServiceStub(channel).ShowMarket
             request = wire.ShowMarketRequest()
-            answer = await stub.ShowMarket(request, metadata=metadata, timeout=CALL_SECONDS)
+            answer = await show(request, metadata=metadata, timeout=CALL_SECONDS)
             market: Market = answer.market
             return market
 
         return self._of_all("market", ask, lambda name, told: self._tell(name, told))
 
-    def rate(self, agent: str, claimed: float, realised: float) -> int:
+    def rate(self, agent: str, claimed: float, realised: float, key: str = "") -> int:
         """Rate a task of an agent, in every gateway."""
+        key = key or secrets.token_hex(8)
 
-        async def ask(stub: MarketServiceStub, metadata: Any) -> Any:
-            request = wire.RateAgentRequest(agent_id=agent, claimed=claimed, realised=realised)
-            answer = await stub.RateAgent(request, metadata=metadata, timeout=CALL_SECONDS)
+        async def ask(channel: grpc.aio.Channel, metadata: Any) -> Any:
+            rate = MarketServiceStub(channel).RateAgent
+            request = wire.RateAgentRequest(
+                agent_id=agent, claimed=claimed, realised=realised, key=key
+            )
+            answer = await rate(request, metadata=metadata, timeout=CALL_SECONDS)
             return answer.standing
 
         def tell(name: str, told: Any) -> None:
@@ -72,17 +82,33 @@ class MarketCtl:
 
         return self._of_all("market rate", ask, tell)
 
+    def tokens(self) -> int:
+        """Print the rate limits that agents share, each as the gateway tells that keeps it."""
+
+        async def ask(channel: grpc.aio.Channel, metadata: Any) -> Any:
+            list_limits = TokenServiceStub(channel).ListLimits
+            request = ListLimitsRequest()
+            return await list_limits(request, metadata=metadata, timeout=CALL_SECONDS)
+
+        def tell(name: str, told: Any) -> None:
+            kept = [limit for limit in told.limits if limit.gateway_id == name]
+            for limit in kept if self._as_json else ():
+                say(json.dumps({"gateway": name, "limit": plain(limit)}))
+            if kept and not self._as_json:
+                say(f"{name} keeps")
+                _print(limits_table(kept))
+
+        return self._of_all("market tokens", ask, tell)
+
     def _tell(self, name: str, market: Market) -> None:
         if self._as_json:
             say(json.dumps({"gateway": name, "market": plain(market)}))
             return
         window = market.window.ToTimedelta()
-        say(f"{name}, what it has decided in {window}; {market.probes} rounds probed")
+        say(f"{name}, what it knows of {window}; {market.probes} rounds probed")
         say("  " + ", ".join(_evenness_words(one) for one in market.evenness))
         if market.standings:
-            console = Console()
-            width = console.width if console.is_terminal else WIDTH_PLAIN
-            Console(width=width, markup=False).print(standings_table(market))
+            _print(standings_table(market))
         for ring in market.rings:
             say(f"  suspected in {ring.market}: {', '.join(ring.agent_ids)}")
 
@@ -106,8 +132,8 @@ class MarketCtl:
             address = cluster.admin.address if is_own else member.agents_address
             metadata = (("authorization", f"Bearer {await cluster.tokens.fetch()}"),)
             try:
-                async with _stub(address, self._tls) as stub:
-                    told = await ask(stub, metadata)
+                async with _channel(address, self._tls) as channel:
+                    told = await ask(channel, metadata)
             except grpc.RpcError as error:
                 reason = f"gateway {member.gateway_id} at {address}: {control_error(error)}"
                 code = complain("ctl market", CommandError(reason, code=FAILED))
@@ -117,10 +143,10 @@ class MarketCtl:
 
 
 @asynccontextmanager
-async def _stub(address: str, tls: Tls) -> AsyncIterator[MarketServiceStub]:
+async def _channel(address: str, tls: Tls) -> AsyncIterator[grpc.aio.Channel]:
     channel = open_channel(address, tls)
     try:
-        yield MarketServiceStub(channel)
+        yield channel
     finally:
         await channel.close()
 
@@ -132,7 +158,7 @@ def _evenness_words(one: Any) -> str:
 def standings_table(market: Market) -> Table:
     """Return a table of what agents had and what their word is worth."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("agent", "awards", "worth", "rating", "tasks rated"):
+    for name in ("agent", "awards", "worth", "rating", "tasks rated", "pays"):
         table.add_column(name, justify="left" if name == "agent" else "right")
     for one in market.standings:
         table.add_row(
@@ -141,5 +167,30 @@ def standings_table(market: Market) -> Table:
             f"{one.utility:g}",
             f"{one.rating:.3f}",
             str(one.tasks),
+            f"{one.multiplier:.2f} x",
         )
     return table
+
+
+def limits_table(limits: Iterable[TokenLimit]) -> Table:
+    """Return a table of rate limits, what is in their pools, and what a token cost last."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("limit", "rate", "burst", "reserve", "in the pool", "spent", "price"):
+        table.add_column(name, justify="left" if name == "limit" else "right")
+    for one in limits:
+        table.add_row(
+            one.name,
+            f"{one.rate:g}/s",
+            f"{one.burst:g}",
+            f"{one.reserve:.0%}",
+            f"{one.pool:.1f}",
+            str(one.spent),
+            f"{one.price_micros / MICROS:g}",
+        )
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    width = console.width if console.is_terminal else WIDTH_PLAIN
+    Console(width=width, markup=False).print(table)

@@ -26,21 +26,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from llmx.v1 import turn_pb2 as llmx_dot_v1_dot_turn__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16llmx/v1/envelope.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x12llmx/v1/turn.proto\"@\n\x05Scope\x12\x0f\n\x07\x63onsent\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x86\x03\n\x08\x45nvelope\x12\x0e\n\x06msg_id\x18\x01 \x01(\t\x12\n\n\x02ts\x18\x02 \x01(\t\x12\x14\n\x06sender\x18\x03 \x01(\tR\x04\x66rom\x12\x16\n\nrecipients\x18\x04 \x03(\tR\x02to\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x1d\n\x05scope\x18\x06 \x01(\x0b\x32\x0e.llmx.v1.Scope\x12\x19\n\x03\x61\x63t\x18\x07 \x01(\x0e\x32\x0c.llmx.v1.Act\x12\x16\n\x0enegotiation_id\x18\x08 \x01(\t\x12\x13\n\x0bin_reply_to\x18\t \x01(\t\x12\x0f\n\x07payload\x18\n \x01(\x0c\x12\x35\n\x12quality_of_service\x18\x0b \x01(\x0e\x32\x19.llmx.v1.QualityOfService\x12\x0f\n\x07\x64urable\x18\x0c \x01(\x08\x12(\n\x07receipt\x18\r \x01(\x0e\x32\x17.llmx.v1.ReceiptRequest\x12\x1b\n\x04turn\x18\x0e \x01(\x0b\x32\r.llmx.v1.Turn\x12\x13\n\x0bsent_before\x18\x0f \x01(\x08*\xf4\x01\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43T_MESSAGE\x10\x01\x12\x0b\n\x07\x41\x43T_CFP\x10\x02\x12\r\n\tACT_OFFER\x10\x03\x12\x0f\n\x0b\x41\x43T_COUNTER\x10\x04\x12\x0e\n\nACT_ACCEPT\x10\x05\x12\x0e\n\nACT_REJECT\x10\x06\x12\x0f\n\x0b\x41\x43T_CONFIRM\x10\x07\x12\x0e\n\nACT_REFUSE\x10\x08\x12\x16\n\x12\x41\x43T_NOT_UNDERSTOOD\x10\t\x12\x0e\n\nACT_CANCEL\x10\n\x12\x0e\n\nACT_INFORM\x10\x0b\x12\x0f\n\x0b\x41\x43T_FAILURE\x10\x0c\x12\x10\n\x0c\x41\x43T_THINKING\x10\r*\x9e\x01\n\x10QualityOfService\x12\"\n\x1eQUALITY_OF_SERVICE_UNSPECIFIED\x10\x00\x12#\n\x1fQUALITY_OF_SERVICE_AT_MOST_ONCE\x10\x01\x12$\n QUALITY_OF_SERVICE_AT_LEAST_ONCE\x10\x02\x12\x1b\n\x17QUALITY_OF_SERVICE_ONCE\x10\x03*n\n\x0eReceiptRequest\x12\x1f\n\x1bRECEIPT_REQUEST_UNSPECIFIED\x10\x00\x12\x1c\n\x18RECEIPT_REQUEST_ADMITTED\x10\x01\x12\x1d\n\x19RECEIPT_REQUEST_DELIVERED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16llmx/v1/envelope.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x12llmx/v1/turn.proto\"@\n\x05Scope\x12\x0f\n\x07\x63onsent\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xaf\x03\n\x08\x45nvelope\x12\x0e\n\x06msg_id\x18\x01 \x01(\t\x12\n\n\x02ts\x18\x02 \x01(\t\x12\x14\n\x06sender\x18\x03 \x01(\tR\x04\x66rom\x12\x16\n\nrecipients\x18\x04 \x03(\tR\x02to\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x1d\n\x05scope\x18\x06 \x01(\x0b\x32\x0e.llmx.v1.Scope\x12\x19\n\x03\x61\x63t\x18\x07 \x01(\x0e\x32\x0c.llmx.v1.Act\x12\x16\n\x0enegotiation_id\x18\x08 \x01(\t\x12\x13\n\x0bin_reply_to\x18\t \x01(\t\x12\x0f\n\x07payload\x18\n \x01(\x0c\x12\x35\n\x12quality_of_service\x18\x0b \x01(\x0e\x32\x19.llmx.v1.QualityOfService\x12\x0f\n\x07\x64urable\x18\x0c \x01(\x08\x12(\n\x07receipt\x18\r \x01(\x0e\x32\x17.llmx.v1.ReceiptRequest\x12\x1b\n\x04turn\x18\x0e \x01(\x0b\x32\r.llmx.v1.Turn\x12\x13\n\x0bsent_before\x18\x0f \x01(\x08\x12\x13\n\x0btraceparent\x18\x10 \x01(\t\x12\x12\n\ntracestate\x18\x11 \x01(\t*\xf4\x01\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43T_MESSAGE\x10\x01\x12\x0b\n\x07\x41\x43T_CFP\x10\x02\x12\r\n\tACT_OFFER\x10\x03\x12\x0f\n\x0b\x41\x43T_COUNTER\x10\x04\x12\x0e\n\nACT_ACCEPT\x10\x05\x12\x0e\n\nACT_REJECT\x10\x06\x12\x0f\n\x0b\x41\x43T_CONFIRM\x10\x07\x12\x0e\n\nACT_REFUSE\x10\x08\x12\x16\n\x12\x41\x43T_NOT_UNDERSTOOD\x10\t\x12\x0e\n\nACT_CANCEL\x10\n\x12\x0e\n\nACT_INFORM\x10\x0b\x12\x0f\n\x0b\x41\x43T_FAILURE\x10\x0c\x12\x10\n\x0c\x41\x43T_THINKING\x10\r*\x9e\x01\n\x10QualityOfService\x12\"\n\x1eQUALITY_OF_SERVICE_UNSPECIFIED\x10\x00\x12#\n\x1fQUALITY_OF_SERVICE_AT_MOST_ONCE\x10\x01\x12$\n QUALITY_OF_SERVICE_AT_LEAST_ONCE\x10\x02\x12\x1b\n\x17QUALITY_OF_SERVICE_ONCE\x10\x03*n\n\x0eReceiptRequest\x12\x1f\n\x1bRECEIPT_REQUEST_UNSPECIFIED\x10\x00\x12\x1c\n\x18RECEIPT_REQUEST_ADMITTED\x10\x01\x12\x1d\n\x19RECEIPT_REQUEST_DELIVERED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmx.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACT']._serialized_start=547
-  _globals['_ACT']._serialized_end=791
-  _globals['_QUALITYOFSERVICE']._serialized_start=794
-  _globals['_QUALITYOFSERVICE']._serialized_end=952
-  _globals['_RECEIPTREQUEST']._serialized_start=954
-  _globals['_RECEIPTREQUEST']._serialized_end=1064
+  _globals['_ACT']._serialized_start=588
+  _globals['_ACT']._serialized_end=832
+  _globals['_QUALITYOFSERVICE']._serialized_start=835
+  _globals['_QUALITYOFSERVICE']._serialized_end=993
+  _globals['_RECEIPTREQUEST']._serialized_start=995
+  _globals['_RECEIPTREQUEST']._serialized_end=1105
   _globals['_SCOPE']._serialized_start=87
   _globals['_SCOPE']._serialized_end=151
   _globals['_ENVELOPE']._serialized_start=154
-  _globals['_ENVELOPE']._serialized_end=544
+  _globals['_ENVELOPE']._serialized_end=585
 # @@protoc_insertion_point(module_scope)

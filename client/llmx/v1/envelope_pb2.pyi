@@ -71,7 +71,7 @@ class Scope(_message.Message):
     def __init__(self, consent: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("msg_id", "ts", "sender", "recipients", "capabilities", "scope", "act", "negotiation_id", "in_reply_to", "payload", "quality_of_service", "durable", "receipt", "turn", "sent_before")
+    __slots__ = ("msg_id", "ts", "sender", "recipients", "capabilities", "scope", "act", "negotiation_id", "in_reply_to", "payload", "quality_of_service", "durable", "receipt", "turn", "sent_before", "traceparent", "tracestate")
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
     TS_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,8 @@ class Envelope(_message.Message):
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     TURN_FIELD_NUMBER: _ClassVar[int]
     SENT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     msg_id: str
     ts: str
     sender: str
@@ -102,4 +104,6 @@ class Envelope(_message.Message):
     receipt: ReceiptRequest
     turn: _turn_pb2.Turn
     sent_before: bool
-    def __init__(self, msg_id: _Optional[str] = ..., ts: _Optional[str] = ..., sender: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[Scope, _Mapping]] = ..., act: _Optional[_Union[Act, str]] = ..., negotiation_id: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., payload: _Optional[bytes] = ..., quality_of_service: _Optional[_Union[QualityOfService, str]] = ..., durable: _Optional[bool] = ..., receipt: _Optional[_Union[ReceiptRequest, str]] = ..., turn: _Optional[_Union[_turn_pb2.Turn, _Mapping]] = ..., sent_before: _Optional[bool] = ...) -> None: ...
+    traceparent: str
+    tracestate: str
+    def __init__(self, msg_id: _Optional[str] = ..., ts: _Optional[str] = ..., sender: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[Scope, _Mapping]] = ..., act: _Optional[_Union[Act, str]] = ..., negotiation_id: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., payload: _Optional[bytes] = ..., quality_of_service: _Optional[_Union[QualityOfService, str]] = ..., durable: _Optional[bool] = ..., receipt: _Optional[_Union[ReceiptRequest, str]] = ..., turn: _Optional[_Union[_turn_pb2.Turn, _Mapping]] = ..., sent_before: _Optional[bool] = ..., traceparent: _Optional[str] = ..., tracestate: _Optional[str] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14llmx/v1/market.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\"F\n\x08\x45venness\x12\n\n\x02of\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x01\x12\x0e\n\x06\x61gents\x18\x03 \x01(\r\x12\x0f\n\x07nothing\x18\x04 \x01(\x08\"\\\n\x08Standing\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61wards\x18\x02 \x01(\r\x12\x0f\n\x07utility\x18\x03 \x01(\x01\x12\x0e\n\x06rating\x18\x04 \x01(\x01\x12\r\n\x05tasks\x18\x05 \x01(\r\")\n\x04Ring\x12\x0e\n\x06market\x18\x01 \x01(\t\x12\x11\n\tagent_ids\x18\x02 \x03(\t\"\xac\x01\n\x06Market\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12#\n\x08\x65venness\x18\x02 \x03(\x0b\x32\x11.llmx.v1.Evenness\x12$\n\tstandings\x18\x03 \x03(\x0b\x32\x11.llmx.v1.Standing\x12\x1c\n\x05rings\x18\x04 \x03(\x0b\x32\r.llmx.v1.Ring\x12\x0e\n\x06probes\x18\x05 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14llmx/v1/market.proto\x12\x07llmx.v1\x1a\x1egoogle/protobuf/duration.proto\"F\n\x08\x45venness\x12\n\n\x02of\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x01\x12\x0e\n\x06\x61gents\x18\x03 \x01(\r\x12\x0f\n\x07nothing\x18\x04 \x01(\x08\"p\n\x08Standing\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61wards\x18\x02 \x01(\r\x12\x0f\n\x07utility\x18\x03 \x01(\x01\x12\x0e\n\x06rating\x18\x04 \x01(\x01\x12\r\n\x05tasks\x18\x05 \x01(\r\x12\x12\n\nmultiplier\x18\x06 \x01(\x01\")\n\x04Ring\x12\x0e\n\x06market\x18\x01 \x01(\t\x12\x11\n\tagent_ids\x18\x02 \x03(\t\"\xac\x01\n\x06Market\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12#\n\x08\x65venness\x18\x02 \x03(\x0b\x32\x11.llmx.v1.Evenness\x12$\n\tstandings\x18\x03 \x03(\x0b\x32\x11.llmx.v1.Standing\x12\x1c\n\x05rings\x18\x04 \x03(\x0b\x32\r.llmx.v1.Ring\x12\x0e\n\x06probes\x18\x05 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENNESS']._serialized_start=65
   _globals['_EVENNESS']._serialized_end=135
   _globals['_STANDING']._serialized_start=137
-  _globals['_STANDING']._serialized_end=229
-  _globals['_RING']._serialized_start=231
-  _globals['_RING']._serialized_end=272
-  _globals['_MARKET']._serialized_start=275
-  _globals['_MARKET']._serialized_end=447
+  _globals['_STANDING']._serialized_end=249
+  _globals['_RING']._serialized_start=251
+  _globals['_RING']._serialized_end=292
+  _globals['_MARKET']._serialized_start=295
+  _globals['_MARKET']._serialized_end=467
 # @@protoc_insertion_point(module_scope)

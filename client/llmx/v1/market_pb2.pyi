@@ -22,18 +22,20 @@ class Evenness(_message.Message):
     def __init__(self, of: _Optional[str] = ..., index: _Optional[float] = ..., agents: _Optional[int] = ..., nothing: _Optional[bool] = ...) -> None: ...
 
 class Standing(_message.Message):
-    __slots__ = ("agent_id", "awards", "utility", "rating", "tasks")
+    __slots__ = ("agent_id", "awards", "utility", "rating", "tasks", "multiplier")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     AWARDS_FIELD_NUMBER: _ClassVar[int]
     UTILITY_FIELD_NUMBER: _ClassVar[int]
     RATING_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     awards: int
     utility: float
     rating: float
     tasks: int
-    def __init__(self, agent_id: _Optional[str] = ..., awards: _Optional[int] = ..., utility: _Optional[float] = ..., rating: _Optional[float] = ..., tasks: _Optional[int] = ...) -> None: ...
+    multiplier: float
+    def __init__(self, agent_id: _Optional[str] = ..., awards: _Optional[int] = ..., utility: _Optional[float] = ..., rating: _Optional[float] = ..., tasks: _Optional[int] = ..., multiplier: _Optional[float] = ...) -> None: ...
 
 class Ring(_message.Message):
     __slots__ = ("market", "agent_ids")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from llmx.v1 import market_pb2 as llmx_dot_v1_dot_market__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cllmx/v1/market_service.proto\x12\x07llmx.v1\x1a\x14llmx/v1/market.proto\"\x13\n\x11ShowMarketRequest\"5\n\x12ShowMarketResponse\x12\x1f\n\x06market\x18\x01 \x01(\x0b\x32\x0f.llmx.v1.Market\"G\n\x10RateAgentRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63laimed\x18\x02 \x01(\x01\x12\x10\n\x08realised\x18\x03 \x01(\x01\"8\n\x11RateAgentResponse\x12#\n\x08standing\x18\x01 \x01(\x0b\x32\x11.llmx.v1.Standing2\x9a\x01\n\rMarketService\x12\x45\n\nShowMarket\x12\x1a.llmx.v1.ShowMarketRequest\x1a\x1b.llmx.v1.ShowMarketResponse\x12\x42\n\tRateAgent\x12\x19.llmx.v1.RateAgentRequest\x1a\x1a.llmx.v1.RateAgentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cllmx/v1/market_service.proto\x12\x07llmx.v1\x1a\x14llmx/v1/market.proto\"\x13\n\x11ShowMarketRequest\"5\n\x12ShowMarketResponse\x12\x1f\n\x06market\x18\x01 \x01(\x0b\x32\x0f.llmx.v1.Market\"T\n\x10RateAgentRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63laimed\x18\x02 \x01(\x01\x12\x10\n\x08realised\x18\x03 \x01(\x01\x12\x0b\n\x03key\x18\x04 \x01(\t\"8\n\x11RateAgentResponse\x12#\n\x08standing\x18\x01 \x01(\x0b\x32\x11.llmx.v1.Standing\"&\n\x12GetStandingRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\":\n\x13GetStandingResponse\x12#\n\x08standing\x18\x01 \x01(\x0b\x32\x11.llmx.v1.Standing2\xe4\x01\n\rMarketService\x12\x45\n\nShowMarket\x12\x1a.llmx.v1.ShowMarketRequest\x1a\x1b.llmx.v1.ShowMarketResponse\x12\x42\n\tRateAgent\x12\x19.llmx.v1.RateAgentRequest\x1a\x1a.llmx.v1.RateAgentResponse\x12H\n\x0bGetStanding\x12\x1b.llmx.v1.GetStandingRequest\x1a\x1c.llmx.v1.GetStandingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHOWMARKETRESPONSE']._serialized_start=84
   _globals['_SHOWMARKETRESPONSE']._serialized_end=137
   _globals['_RATEAGENTREQUEST']._serialized_start=139
-  _globals['_RATEAGENTREQUEST']._serialized_end=210
-  _globals['_RATEAGENTRESPONSE']._serialized_start=212
-  _globals['_RATEAGENTRESPONSE']._serialized_end=268
-  _globals['_MARKETSERVICE']._serialized_start=271
-  _globals['_MARKETSERVICE']._serialized_end=425
+  _globals['_RATEAGENTREQUEST']._serialized_end=223
+  _globals['_RATEAGENTRESPONSE']._serialized_start=225
+  _globals['_RATEAGENTRESPONSE']._serialized_end=281
+  _globals['_GETSTANDINGREQUEST']._serialized_start=283
+  _globals['_GETSTANDINGREQUEST']._serialized_end=321
+  _globals['_GETSTANDINGRESPONSE']._serialized_start=323
+  _globals['_GETSTANDINGRESPONSE']._serialized_end=381
+  _globals['_MARKETSERVICE']._serialized_start=384
+  _globals['_MARKETSERVICE']._serialized_end=612
 # @@protoc_insertion_point(module_scope)

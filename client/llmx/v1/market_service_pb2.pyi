@@ -17,16 +17,30 @@ class ShowMarketResponse(_message.Message):
     def __init__(self, market: _Optional[_Union[_market_pb2.Market, _Mapping]] = ...) -> None: ...
 
 class RateAgentRequest(_message.Message):
-    __slots__ = ("agent_id", "claimed", "realised")
+    __slots__ = ("agent_id", "claimed", "realised", "key")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     CLAIMED_FIELD_NUMBER: _ClassVar[int]
     REALISED_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     claimed: float
     realised: float
-    def __init__(self, agent_id: _Optional[str] = ..., claimed: _Optional[float] = ..., realised: _Optional[float] = ...) -> None: ...
+    key: str
+    def __init__(self, agent_id: _Optional[str] = ..., claimed: _Optional[float] = ..., realised: _Optional[float] = ..., key: _Optional[str] = ...) -> None: ...
 
 class RateAgentResponse(_message.Message):
+    __slots__ = ("standing",)
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    standing: _market_pb2.Standing
+    def __init__(self, standing: _Optional[_Union[_market_pb2.Standing, _Mapping]] = ...) -> None: ...
+
+class GetStandingRequest(_message.Message):
+    __slots__ = ("agent_id",)
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    def __init__(self, agent_id: _Optional[str] = ...) -> None: ...
+
+class GetStandingResponse(_message.Message):
     __slots__ = ("standing",)
     STANDING_FIELD_NUMBER: _ClassVar[int]
     standing: _market_pb2.Standing

@@ -29,7 +29,8 @@ class MarketServiceStub:
     """The market of a tenant as an operator sees it, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata. It needs "operator" among the
-    token's `roles`, and ends as PERMISSION_DENIED without it. What is seen is of the token's tenant.
+    token's `roles`, and ends as PERMISSION_DENIED without it; only how an agent stands itself needs no
+    role. What is seen is of the token's tenant.
     """
 
     def __init__(self, channel):
@@ -48,13 +49,19 @@ class MarketServiceStub:
                 request_serializer=llmx_dot_v1_dot_market__service__pb2.RateAgentRequest.SerializeToString,
                 response_deserializer=llmx_dot_v1_dot_market__service__pb2.RateAgentResponse.FromString,
                 _registered_method=True)
+        self.GetStanding = channel.unary_unary(
+                '/llmx.v1.MarketService/GetStanding',
+                request_serializer=llmx_dot_v1_dot_market__service__pb2.GetStandingRequest.SerializeToString,
+                response_deserializer=llmx_dot_v1_dot_market__service__pb2.GetStandingResponse.FromString,
+                _registered_method=True)
 
 
 class MarketServiceServicer:
     """The market of a tenant as an operator sees it, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata. It needs "operator" among the
-    token's `roles`, and ends as PERMISSION_DENIED without it. What is seen is of the token's tenant.
+    token's `roles`, and ends as PERMISSION_DENIED without it; only how an agent stands itself needs no
+    role. What is seen is of the token's tenant.
     """
 
     def ShowMarket(self, request, context):
@@ -67,7 +74,14 @@ class MarketServiceServicer:
     def RateAgent(self, request, context):
         """Rates a task of an agent, by what it had claimed and what came true.
 
-        Repeating it rates another task.
+        Repeating it with its key changes nothing. UNAVAILABLE when it cannot be kept now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStanding(self, request, context):
+        """Returns how one agent stands: what it had, what its word is worth, what noise costs it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +100,11 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     request_deserializer=llmx_dot_v1_dot_market__service__pb2.RateAgentRequest.FromString,
                     response_serializer=llmx_dot_v1_dot_market__service__pb2.RateAgentResponse.SerializeToString,
             ),
+            'GetStanding': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStanding,
+                    request_deserializer=llmx_dot_v1_dot_market__service__pb2.GetStandingRequest.FromString,
+                    response_serializer=llmx_dot_v1_dot_market__service__pb2.GetStandingResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'llmx.v1.MarketService', rpc_method_handlers)
@@ -98,7 +117,8 @@ class MarketService:
     """The market of a tenant as an operator sees it, on the port where agents connect.
 
     Every call bears `authorization: Bearer <JWT>` in its metadata. It needs "operator" among the
-    token's `roles`, and ends as PERMISSION_DENIED without it. What is seen is of the token's tenant.
+    token's `roles`, and ends as PERMISSION_DENIED without it; only how an agent stands itself needs no
+    role. What is seen is of the token's tenant.
     """
 
     @staticmethod
@@ -145,6 +165,33 @@ class MarketService:
             '/llmx.v1.MarketService/RateAgent',
             llmx_dot_v1_dot_market__service__pb2.RateAgentRequest.SerializeToString,
             llmx_dot_v1_dot_market__service__pb2.RateAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStanding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmx.v1.MarketService/GetStanding',
+            llmx_dot_v1_dot_market__service__pb2.GetStandingRequest.SerializeToString,
+            llmx_dot_v1_dot_market__service__pb2.GetStandingResponse.FromString,
             options,
             channel_credentials,
             insecure,

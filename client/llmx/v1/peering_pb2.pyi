@@ -135,20 +135,22 @@ class DeliveryReport(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., msg_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ForwardedAct(_message.Message):
-    __slots__ = ("tenant", "agent_id", "envelope", "time_to_live", "sensitive", "is_malformed")
+    __slots__ = ("tenant", "agent_id", "envelope", "time_to_live", "sensitive", "is_malformed", "is_system")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
     SENSITIVE_FIELD_NUMBER: _ClassVar[int]
     IS_MALFORMED_FIELD_NUMBER: _ClassVar[int]
+    IS_SYSTEM_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     agent_id: str
     envelope: bytes
     time_to_live: _duration_pb2.Duration
     sensitive: _containers.RepeatedScalarFieldContainer[str]
     is_malformed: bool
-    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., envelope: _Optional[bytes] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sensitive: _Optional[_Iterable[str]] = ..., is_malformed: _Optional[bool] = ...) -> None: ...
+    is_system: bool
+    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., envelope: _Optional[bytes] = ..., time_to_live: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sensitive: _Optional[_Iterable[str]] = ..., is_malformed: _Optional[bool] = ..., is_system: _Optional[bool] = ...) -> None: ...
 
 class AgentAnswer(_message.Message):
     __slots__ = ("tenant", "agent_id", "refusal", "opened", "receipt")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16llmx/v1/resource.proto\x12\x07llmx.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\x08Resource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\r\x12,\n\x08opens_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tcloses_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x65ncing\x18\x05 \x01(\x04\x12\"\n\x08\x62ookings\x18\x06 \x03(\x0b\x32\x10.llmx.v1.Booking\"\xf0\x01\n\x07\x42ooking\x12\x0f\n\x07lock_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\r\x12-\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x16\n\x0enegotiation_id\x18\x06 \x01(\t\x12\x0f\n\x07\x66\x65ncing\x18\x07 \x01(\x04\x12.\n\nsoft_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16llmx/v1/resource.proto\x12\x07llmx.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x01\n\x08Resource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\r\x12,\n\x08opens_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tcloses_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x65ncing\x18\x05 \x01(\x04\x12\"\n\x08\x62ookings\x18\x06 \x03(\x0b\x32\x10.llmx.v1.Booking\x12\x14\n\x07reserve\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_reserve\"\xf0\x01\n\x07\x42ooking\x12\x0f\n\x07lock_id\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x01(\r\x12-\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x16\n\x0enegotiation_id\x18\x06 \x01(\t\x12\x0f\n\x07\x66\x65ncing\x18\x07 \x01(\x04\x12.\n\nsoft_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmx.v1.resource_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESOURCE']._serialized_start=69
-  _globals['_RESOURCE']._serialized_end=254
-  _globals['_BOOKING']._serialized_start=257
-  _globals['_BOOKING']._serialized_end=497
+  _globals['_RESOURCE']._serialized_end=288
+  _globals['_BOOKING']._serialized_start=291
+  _globals['_BOOKING']._serialized_end=531
 # @@protoc_insertion_point(module_scope)

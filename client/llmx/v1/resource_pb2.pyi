@@ -10,20 +10,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Resource(_message.Message):
-    __slots__ = ("name", "units", "opens_at", "closes_at", "fencing", "bookings")
+    __slots__ = ("name", "units", "opens_at", "closes_at", "fencing", "bookings", "reserve")
     NAME_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     OPENS_AT_FIELD_NUMBER: _ClassVar[int]
     CLOSES_AT_FIELD_NUMBER: _ClassVar[int]
     FENCING_FIELD_NUMBER: _ClassVar[int]
     BOOKINGS_FIELD_NUMBER: _ClassVar[int]
+    RESERVE_FIELD_NUMBER: _ClassVar[int]
     name: str
     units: int
     opens_at: _timestamp_pb2.Timestamp
     closes_at: _timestamp_pb2.Timestamp
     fencing: int
     bookings: _containers.RepeatedCompositeFieldContainer[Booking]
-    def __init__(self, name: _Optional[str] = ..., units: _Optional[int] = ..., opens_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closes_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fencing: _Optional[int] = ..., bookings: _Optional[_Iterable[_Union[Booking, _Mapping]]] = ...) -> None: ...
+    reserve: float
+    def __init__(self, name: _Optional[str] = ..., units: _Optional[int] = ..., opens_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closes_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fencing: _Optional[int] = ..., bookings: _Optional[_Iterable[_Union[Booking, _Mapping]]] = ..., reserve: _Optional[float] = ...) -> None: ...
 
 class Booking(_message.Message):
     __slots__ = ("lock_id", "units", "starts_at", "ends_at", "agent_id", "negotiation_id", "fencing", "soft_until")

@@ -65,6 +65,11 @@ def test_an_offer_sends_only_what_it_says():
         "revocable": True,
         "text": "hi",
     }
+    assert call().offer(40, hold=True, claimed=90).body() == {
+        "value": 40,
+        "hold": True,
+        "claimed": 90,
+    }
     assert call().refuse("busy") == Refusal("busy")
 
 

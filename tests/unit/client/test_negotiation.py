@@ -173,6 +173,31 @@ async def test_a_gateway_that_tells_no_outcome_is_not_awaited_for_ever(agent: Ag
             gate.set()
 
 
+async def test_an_initiator_says_what_the_work_was_worth(agent: AgentMaker):
+    async with TinyGateway() as gateway:
+        bob = agent("bob", gateway.address, topics=["gpu"])
+
+        @bob.on_cfp
+        def quote(call: llmx.Call) -> llmx.Offer:
+            return call.offer(40, claimed=90)
+
+        async with bob, agent("alice", gateway.address) as alice:
+            async with alice.negotiate(SOON, to="topic://gpu") as n:
+                async for _ in n:
+                    pass
+            await n.realised(45)
+            await n.realised(60, bob.agent_id)
+        said = [one for one in gateway.received if one.sender == alice.agent_id]
+        bodies = [json.loads(one.payload) for one in said if one.act == Act.ACT_INFORM]
+    assert [(one["realised"], one.get("agent")) for one in bodies] == [
+        (45, None),
+        (60, "agent://bob"),
+    ]
+    assert {one.negotiation_id for one in said if one.act == Act.ACT_INFORM} == {
+        n.outcome.negotiation_id if n.outcome else ""
+    }
+
+
 async def test_offers_are_told_to_the_hook_too(agent: AgentMaker):
     async with TinyGateway() as gateway:
         heard: list[float] = []
