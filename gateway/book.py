@@ -26,6 +26,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.settling.reading import facts_in
 from policy.facts import (
     CALLS,
     ENTRIES,
@@ -39,7 +40,7 @@ from policy.facts import (
     sure_keys,
 )
 from policy.judging import Judgement, Writer, judge
-from policy.ledger import Entry, Hold
+from policy.ledger import Hold
 from policy.store import (
     Capture,
     Commit,
@@ -163,9 +164,7 @@ class Book(FactReader):
 
     async def under(self, prefix: str) -> Sequence[Fact]:
         """Return what stands under the keys that begin so, in the order in which it was written."""
-        found = [(revision, decode(kept)) for _, kept, revision in await self._shelf.under(prefix)]
-        found.sort(key=lambda one: (one[0], one[1].number if isinstance(one[1], Entry) else 0))
-        return [fact for _, fact in found]
+        return await facts_in(await self._shelf.under(prefix))
 
     async def run(self) -> None:
         """Write until cancelled; whoever still waits then is told that it is uncertain."""

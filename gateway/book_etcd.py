@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from federation.etcd import EtcdClient, EtcdError, EtcdUncertain
 from federation.fact_log import FactLog
 from gateway.book import Book, Kept
+from gateway.settling.counted_shelf import CountedShelf, ShelfFigures
 from policy.judging import Writer
 from policy.store import CHUNK_MICROS, StoreError, StoreUnavailable, StoreUncertain
 
@@ -58,13 +59,16 @@ async def book_in_etcd(
     registration: str = "",
     epoch: Callable[[], int] = lambda: 0,
     chunk_micros: int = CHUNK_MICROS,
+    figures: ShelfFigures | None = None,
 ) -> AsyncIterator[Book]:
     """Keep the book of a cluster under a prefix, for one of its gateways, until the block ends.
 
-    It writes while the key `registration` is the one that was created in `epoch`.
+    It writes while the key `registration` is the one that was created in `epoch`. What that costs
+    is counted in `figures`.
     """
     facts = FactLog(client, prefix, registration, epoch)
-    book = Book(EtcdShelf(facts), Writer(gateway_id, gateway_id, chunk_micros))
+    shelf = CountedShelf(EtcdShelf(facts), figures or ShelfFigures(), gateway_id)
+    book = Book(shelf, Writer(gateway_id, gateway_id, chunk_micros))
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(facts.run()), tasks.create_task(book.run())]
         try:

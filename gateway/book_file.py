@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from gateway.book import Book, Kept
+from gateway.settling.counted_shelf import CountedShelf, ShelfFigures
 from gateway.store import Store
 from policy.judging import Writer
 from policy.store import StoreUnavailable, StoreUncertain
@@ -152,11 +153,16 @@ def _swap(
 
 
 @asynccontextmanager
-async def book_in_file(store: Store, gateway_id: str) -> AsyncIterator[Book]:
-    """Keep the book of one gateway in the file of a store that runs, until the block ends."""
+async def book_in_file(
+    store: Store, gateway_id: str, figures: ShelfFigures | None = None
+) -> AsyncIterator[Book]:
+    """Keep the book of one gateway in the file of a store that runs, until the block ends.
+
+    What that costs is counted in `figures`.
+    """
     shelf = FileShelf(store)
     await shelf.open()
-    book = Book(shelf, Writer(gateway_id))
+    book = Book(CountedShelf(shelf, figures or ShelfFigures(), ""), Writer(gateway_id))
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(book.run())
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.clock import seconds_of
 from gateway.refusals import Fault
+from gateway.settling.escrow import FORGETFUL, Escrow, waits
 from policy.stakes import SETTLE_SECONDS, Credit, Need, Payer, Stakes
 from policy.store import CHANGES_MAX
 
@@ -27,15 +28,19 @@ def stakes_of(
     has_ledger: bool,
     most_units: Callable[[str], int | None],
     now: float,
+    escrow: Escrow = "plain",
 ) -> Stakes | Fault | None:
     """Return what each award of a call holds, None when nothing, or why that cannot be.
 
-    `most_units` tells how many units of a resource one award can have, None when nobody knows.
+    `most_units` tells how many units of a resource one award can have, None when nobody knows;
+    `escrow` whether a price can wait for a report.
     """
     if "resources" not in body and "credit" not in body:
         return None
     if not has_ledger:
         return NO_LEDGER
+    if escrow == "refused" and waits(body):
+        return FORGETFUL
     needs = tuple(_need(said) for said in body.get("resources", ()))
     for place, need in enumerate(needs):
         if need.starts_at is not None and need.starts_at + need.seconds <= now:

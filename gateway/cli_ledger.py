@@ -17,26 +17,21 @@ resources_app = typer.Typer(
 SECONDS_PER = {"hour": 3600.0, "day": 86_400.0, "project": None}
 
 Agent = Annotated[str, typer.Argument(help="agent://alice for example.")]
-CREDITS_MAX = 9_007_199_254.0
-"""What JSON still counts to the millionth."""
 
 
-def _countable(credits_: float) -> float:
-    """Return a number of credits that the ledger can count; raises BadParameter for others."""
-    if not -CREDITS_MAX <= credits_ <= CREDITS_MAX:  # nor is it for what is no number
-        raise typer.BadParameter(f"use at most {CREDITS_MAX:,.0f} credits")
-    if credits_ and abs(credits_) < 1e-6:
-        raise typer.BadParameter("the ledger counts in millionths, use 0.000001 or more")
-    return credits_
+def _amount(text: str | int) -> int:
+    """Return what was typed in millionths, exact; raises BadParameter."""
+    from gateway.settling.amounts import AmountError, micros_in
+
+    try:
+        return micros_in(str(text))
+    except AmountError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Credits = Annotated[
-    float,
-    typer.Argument(
-        metavar="CREDITS",
-        help="In credits; the ledger counts in millionths.",
-        callback=_countable,
-    ),
+    int,
+    typer.Argument(metavar="CREDITS", help="A decimal, to the millionth: 12.5.", parser=_amount),
 ]
 Key = Annotated[str, typer.Option(help="Names the change: typed twice, it happens once.")]
 
@@ -91,9 +86,8 @@ def ledger_give(
 def ledger_refund(
     hold: Annotated[str, typer.Argument(metavar="HOLD", help="As in a statement.")],
     credits_: Annotated[
-        float,
-        typer.Argument(metavar="CREDITS", min=0, callback=_countable, help="0: all that was paid."),
-    ] = 0.0,
+        int, typer.Argument(metavar="CREDITS", parser=_amount, help="0: all that was paid.")
+    ] = 0,
     key: Key = "",
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
@@ -139,10 +133,16 @@ def resources(
 def resources_set(
     name: Annotated[str, typer.Argument(help="gpu, or gpu/node-7 for a part of it.")],
     units: Annotated[int, typer.Argument(min=0, max=4_096, help="0 takes it out.")],
+    reserve: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The part that only the system class may take."),
+    ] = None,
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
     tls: Tls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a resource, or change how many units it has."""
-    raise typer.Exit(_ledger(gateway, token, tls, as_json=as_json).set_resource(name, units))
+    """Register a resource, or change how many units it has, and what is kept of them."""
+    raise typer.Exit(
+        _ledger(gateway, token, tls, as_json=as_json).set_resource(name, units, reserve)
+    )

@@ -12,7 +12,7 @@ for a negotiation has keys that begin with its id, so asking twice is asking onc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -33,6 +33,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
+def _nobody(agent: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose call it is, as the store names it."""
@@ -40,6 +44,8 @@ class Owner:
     tenant: str
     tag: str
     """Of the tenant, at the end of its negotiations' ids."""
+    is_system: Callable[[str], bool] = _nobody
+    """Tells whether an agent of the tenant is of the system class."""
 
     def named(self, name: str) -> str:
         """Return an agent, a resource or a budget of the tenant as the store names it."""
@@ -104,6 +110,7 @@ def _locks(stake: Stake, negotiation_id: str, owner: Owner) -> list[Change]:
             agent=owner.named(stake.holder),
             negotiation_id=negotiation_id,
             instead_of=f"{stake.instead_of}/{place}" if stake.instead_of else "",
+            is_system=owner.is_system(stake.holder),
         )
         for place, lock in enumerate(stake.locks)
     ]

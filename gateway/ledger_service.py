@@ -24,7 +24,7 @@ from gateway.methods import (
 from gateway.session import Context
 from llmx.v1 import ledger_service_pb2 as messages
 from llmx.v1.ledger_service_pb2_grpc import LedgerServiceServicer
-from policy.ledger import MICROS_MAX
+from policy.ledger import MICROS_MAX, credits_of
 from policy.resources import UNITS_MAX
 from policy.store import Refused, StoreError
 
@@ -33,6 +33,8 @@ LINES_MAX: Final = 10_000
 NAME_LENGTH_MAX: Final = 256
 KEY_LENGTH_MAX: Final = 128
 REQUEST_BYTES_MAX: Final = 64 * 1024
+MOST: Final = credits_of(MICROS_MAX)
+"""Credits that one change moves at most, as people are told."""
 
 
 class LedgerService(LedgerServiceServicer):
@@ -92,7 +94,7 @@ class LedgerService(LedgerServiceServicer):
         await _check_agent(context, request.agent_id)
         await _check_key(context, request.key)
         micros = request.micros
-        reason = f"micros={micros}: must be up to {MICROS_MAX}, below zero to take it out, not 0"
+        reason = f"{credits_of(micros)} credits: give up to {MOST}, or below zero to take them out"
         await check(context, micros != 0 and abs(micros) <= MICROS_MAX, INVALID, reason)
         refused = await view.give(identity.tenant, request.agent_id, micros, request.key)
         await _check_done(context, refused)
@@ -105,7 +107,7 @@ class LedgerService(LedgerServiceServicer):
         """See ledger_service.proto."""
         identity, view = await self._operator(context)
         await _check_key(context, request.key)
-        reason = "hold_id and micros: name a hold of a statement, and 0 or more"
+        reason = "hold_id: name a hold of a statement, and 0 credits or more"
         named = 0 < len(request.hold_id) <= NAME_LENGTH_MAX
         await check(context, named and request.micros >= 0, INVALID, reason)
         paid = await view.refund(identity.tenant, request.hold_id, request.micros, request.key)
@@ -122,7 +124,7 @@ class LedgerService(LedgerServiceServicer):
         identity, view = await self._operator(context)
         budget = request.budget
         await _check_name(context, budget.name)
-        reason = f"micros={budget.micros}: must be 0 to {MICROS_MAX}, in a window above 0"
+        reason = f"{credits_of(budget.micros)} credits: must be 0 to {MOST}, in a window above 0"
         endless = not budget.HasField("window") or budget.window.ToNanoseconds() > 0
         await check(context, 0 <= budget.micros <= MICROS_MAX and endless, INVALID, reason)
         await _check_done(context, await view.set_budget(identity.tenant, budget))
@@ -146,6 +148,8 @@ class LedgerService(LedgerServiceServicer):
         await _check_name(context, resource.name)
         reason = f"units={resource.units}: must be at most {UNITS_MAX}"
         await check(context, resource.units <= UNITS_MAX, INVALID, reason)
+        reason = f"reserve={resource.reserve:g}: must be a part of the units, 0 to 1"
+        await check(context, 0 <= resource.reserve <= 1, INVALID, reason)
         await _check_done(context, await view.set_resource(identity.tenant, resource))
         stands = await view.resource(identity.tenant, resource.name)
         return messages.SetResourceResponse(resource=stands)

@@ -134,6 +134,7 @@ class LedgerView:
             resource.units,
             opens_at=resource.opens_at.ToNanoseconds() / 1e9,
             closes_at=None if closes is None else closes.ToNanoseconds() / 1e9,
+            reserve=resource.reserve if resource.HasField("reserve") else None,
         )
         return await self._do(tenant, "", change)
 
@@ -215,7 +216,10 @@ def _spending(spent: Spent) -> credit.Spending:
 
 def _resource(resource: Resource, now: float) -> things.Resource:
     told = things.Resource(
-        name=plain(resource.name), units=resource.units, fencing=resource.fencing
+        name=plain(resource.name),
+        units=resource.units,
+        fencing=resource.fencing,
+        reserve=resource.reserve,
     )
     if resource.opens_at:
         told.opens_at.CopyFrom(_moment(resource.opens_at))

@@ -56,6 +56,8 @@ class LivePolicies:
         self._policies = policies
         self._shelf: Shelf = shelf or Memory()
         self._shelf.on_text = self._hear
+        self.on_change: Callable[[str, Book], None] = lambda tenant, book: None
+        """Hears which profiles a tenant has from now on."""
 
     def move_to(self, shelf: Shelf) -> None:
         """Keep books on another shelf from now on, before anybody has changed one."""
@@ -105,6 +107,7 @@ class LivePolicies:
         """Use a book from now on."""
         book = book_of(text, self._policies.shared, self._policies.book(tenant))
         self._policies.use(tenant, book)
+        self.on_change(tenant, book)
         log.info(
             "profiles",
             tenant=tenant,

@@ -1,73 +1,39 @@
 """What another acceptance profile would have decided, on negotiations that were recorded.
 
 A rehearsal plays a recorded call again with another profile. What agents did of their own accord
-happens at its recorded time; timers ring when the other profile lets them; what was an answer to
-the exchange is given when the exchange asks: a winner confirms, an initiator accepts, the store
-writes, each after as long as it took then. Where nobody knows what somebody would have done, the
-rehearsal assumes that they agree at once, and says so.
+happens at its recorded time in its round; timers ring when the other profile lets them; what was an
+answer to the exchange is given when the exchange asks: a winner confirms, a bidder reveals, an
+initiator accepts or calls again, the store writes, each after as long as it took then. Where nobody
+knows what somebody would have done, the rehearsal assumes that they agree at once, and says so.
 
 It cannot know the offers that were never made because a round had closed: `unheard` says how many
-agents had not answered when a round would have gone on. And it rehearses one round: negotiations
-between two are not decided by a profile, and further rounds would have been other ones.
+agents had not answered when a round would have gone on. What a profile does not decide cannot be
+compared, and `reason` says why: between two it is the parties that decide, and the moves of a
+protocol that is not shipped are not known here.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from gateway.rehearsing.decisions import Decision
+from gateway.rehearsing.past import Past
+from gateway.rehearsing.stage import Stage
 from policy.acceptance import Acceptance
 from policy.call import Call
-from policy.effects import Effect, Finish, Settle, Tell
-from policy.events import (
-    AcceptReceived,
-    CommitmentReceived,
-    ConfirmReceived,
-    DeadlinePassed,
-    Event,
-    NotSettled,
-    OfferReceived,
-    RejectReceived,
-    ReportReceived,
-    Settled,
-)
 from policy.protocols import PROTOCOLS
-from policy.states import Negotiation, Phase
-from policy.table import Record, trace
+from policy.table import Record
 
-REHEARSED = ("contract-net", "sealed-bid")
-STEPS_MAX = 100_000
-ANSWERS = (
-    AcceptReceived,
-    RejectReceived,
-    ConfirmReceived,
-    ReportReceived,
-    Settled,
-    NotSettled,
-    DeadlinePassed,
-)
-"""What happened because the exchange had asked, or because time was over."""
+__all__ = ["Comparison", "Decision", "Rehearsed", "rehearse"]
 
-
-class Decision(msgspec.Struct, frozen=True):
-    """How a negotiation was decided."""
-
-    policy: str
-    state: str
-    reason: str
-    winners: tuple[str, ...]
-    price: float | None
-    """What all winners are paid together; None without one."""
-    seconds: float
-    """From the call to the decision."""
-    closed_after: float
-    """Seconds from the call until no more offers could win."""
+REHEARSED = ("contract-net", "iterated-contract-net", "sealed-bid")
+"""Protocols whose rounds a profile closes."""
+IDS_SHOWN_MAX = 3
+"""Of the negotiations that one sentence is about."""
 
 
 class Rehearsed(msgspec.Struct, frozen=True):
@@ -99,6 +65,8 @@ class Comparison:
     negotiations: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     """Why nothing could be compared, with how often."""
+    skipped_ids: dict[str, list[str]] = field(default_factory=dict)
+    """The first negotiations of each reason."""
     same: int = 0
     other_winner: int = 0
     other_price: int = 0
@@ -118,6 +86,8 @@ class Comparison:
         then, now = one.then, one.now
         if then is None or now is None:
             self.skipped[one.reason] = self.skipped.get(one.reason, 0) + 1
+            ids = self.skipped_ids.setdefault(one.reason, [])
+            ids += [one.negotiation_id] if len(ids) < IDS_SHOWN_MAX else []
             return
         self.uncertain += bool(one.assumed or one.unheard)
         self.seconds.append((then.seconds, now.seconds))
@@ -164,7 +134,7 @@ def rehearse(record: Record, profile: Acceptance) -> Rehearsed:
     reason = _hindrance(call)
     if reason:
         return Rehearsed(call.negotiation_id, reason=reason)
-    then = _Then(record)
+    then = Past(record)
     if then.decision is None:
         return Rehearsed(call.negotiation_id, reason="it was not decided while it was recorded")
     deadline = call.closes_at if call.deadline is None else call.deadline
@@ -175,7 +145,7 @@ def rehearse(record: Record, profile: Acceptance) -> Rehearsed:
     if refusal is not None:
         reason = f"the call would be refused: {refusal.reason}"
         return Rehearsed(call.negotiation_id, then.decision, reason=reason)
-    stage = _Stage(then, other)
+    stage = Stage(then, other)
     now = stage.decided()
     if now is None:
         reason = "it would not be decided by what was recorded"
@@ -188,178 +158,9 @@ def rehearse(record: Record, profile: Acceptance) -> Rehearsed:
 
 
 def _hindrance(call: Call) -> str:
+    """Return why no profile can change what becomes of a call, or why nobody here can tell."""
+    if call.protocol not in PROTOCOLS:
+        return f"{call.protocol} is no protocol of this release, and its moves are not known here"
     if call.protocol not in REHEARSED:
-        return f"{call.protocol} is not decided by a profile in one round"
-    if call.options.get("commit"):
-        return "bids that are revealed after the close would be revealed at another time"
+        return f"in {call.protocol} the two parties decide, whatever the profile"
     return ""
-
-
-def _decision(call: Call, effects: list[Effect]) -> Decision | None:
-    for effect in effects:
-        if isinstance(effect, Finish):
-            outcome: Mapping[str, Any] = effect.outcome
-            winners = outcome["winners"]
-            return Decision(
-                call.acceptance.label,
-                outcome["state"],
-                outcome["reason"],
-                tuple(won["agent"] for won in winners),
-                sum(won["price"] for won in winners) if winners else None,
-                round(outcome["decided_at"] - outcome["opened_at"], 6),
-                round(outcome["closed_at"] - outcome["opened_at"], 6),
-            )
-    return None
-
-
-class _Then:
-    """A negotiation as it was, with how long each answer took."""
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.decision: Decision | None = None
-        self.confirmed: dict[str, float] = {}
-        """How long each winner took to confirm."""
-        self.asked: dict[str, float] = {}
-        """When each winner was told that it had won, and for some, asked to confirm."""
-        self.accepted: list[tuple[float, str]] = []
-        """What the initiator accepted, and how long after it was asked."""
-        self.rejected: float | None = None
-        """How long the initiator took to reject all that were left."""
-        self.settling = 0.0
-        self.gone: dict[str, str] = {}
-        """Whose stakes could not be, and why."""
-        self._follow()
-
-    def _follow(self) -> None:
-        closed_at = settle_at = self.record.opened_at
-        moments = [self.record.opened_at, *(at for at, _ in self.record.events)]
-        happened: list[Event | None] = [None, *(event for _, event in self.record.events)]
-        before: Negotiation | None = None
-        for at, event, (state, effects) in zip(moments, happened, trace(self.record), strict=True):
-            counted = state is not before
-            match event:
-                case ConfirmReceived(sender) if counted:
-                    self.confirmed[sender] = at - self.asked.get(sender, at)
-                case AcceptReceived(_, _, offer_id) if counted:
-                    self.accepted.append((at - closed_at, offer_id))
-                case RejectReceived(_, _, "") if counted:
-                    self.rejected = at - closed_at
-                case Settled() | NotSettled() if counted:
-                    self.settling = at - settle_at
-                    if isinstance(event, NotSettled):
-                        self.gone |= dict.fromkeys(event.agents, event.reason)
-            if state.phase is Phase.CLOSED and (before is None or before.phase is Phase.OPEN):
-                closed_at = at
-            for effect in effects:
-                if isinstance(effect, Tell) and effect.act == "accept":
-                    self.asked[effect.recipient] = at
-                elif isinstance(effect, Settle):
-                    settle_at = at
-            self.decision = self.decision or _decision(self.record.call, list(effects))
-            before = state
-
-
-class _Stage:
-    """The same negotiation with another profile."""
-
-    def __init__(self, then: _Then, call: Call) -> None:
-        self._then = then
-        self._call = call
-        self._step = PROTOCOLS[call.protocol].step
-        self._due: list[tuple[float, int, Event]] = []
-        self._count = 0
-        self._asked: set[tuple[str, str]] = set()
-        self.assumed: list[str] = []
-
-    def decided(self) -> Decision | None:
-        """Play until it is decided; None if it never is."""
-        opened_at = self._then.record.opened_at
-        state: Negotiation
-        state, effects = PROTOCOLS[self._call.protocol].open_call(self._call, opened_at)
-        rang_at = opened_at - 1
-        for at, event in self._then.record.events:
-            if isinstance(event, DeadlinePassed):
-                rang_at = at
-            elif not isinstance(event, ANSWERS):
-                # What came in the instant after a timer comes after it again.
-                self._plan(math.nextafter(at, math.inf) if at == rang_at else at, event)
-        now = opened_at
-        for _ in range(STEPS_MAX):
-            decision = _decision(self._call, effects)
-            if decision is not None or state.is_final:
-                return decision
-            for at, event in self._answers(state, effects, now):
-                self._plan(at, event)
-            if self._due and self._due[0][0] <= state.due:
-                now, _, event = heapq.heappop(self._due)
-            else:
-                now, event = max(now, state.due), DeadlinePassed()
-            if isinstance(event, OfferReceived | CommitmentReceived) and state.phase is Phase.OPEN:
-                self._note_slight(event)
-            state, effects = self._step(state, event, now)
-        return None
-
-    def _plan(self, at: float, event: Event) -> None:
-        self._count += 1
-        heapq.heappush(self._due, (at, self._count, event))
-
-    def _note_slight(self, event: Event) -> None:
-        """Say so when an offer counts now of which only its value was recorded."""
-        needs = self._call.utility or self._call.issues
-        if needs and isinstance(event, OfferReceived) and len(event.fields) < 2:
-            self.assumed.append(f"{event.sender} offered nothing but its value")
-
-    def _answers(
-        self, state: Negotiation, effects: list[Effect], now: float
-    ) -> Iterator[tuple[float, Event]]:
-        """Yield what the exchange has asked for, with when it comes."""
-        net: Any = getattr(state, "net", state)
-        if state.phase is Phase.CONFIRMING:
-            for award in net.course.pending:
-                if self._is_new("confirm", award.offer_id):
-                    yield from self._confirmation(award.agent, award.offer_id, now)
-        elif state.phase is Phase.CLOSED and self._is_new("decide", ""):
-            yield from self._choice(net, now)
-        for effect in effects:
-            if isinstance(effect, Settle):
-                yield now + self._then.settling, self._settlement(effect)
-
-    def _is_new(self, what: str, about: str) -> bool:
-        known = (what, about) in self._asked
-        self._asked.add((what, about))
-        return not known
-
-    def _confirmation(self, agent: str, offer_id: str, now: float) -> Iterator[tuple[float, Event]]:
-        after = self._then.confirmed.get(agent)
-        if after is None:
-            was_asked = self._then.record.call.acceptance.confirm and agent in self._then.asked
-            if was_asked:
-                return  # and it did not
-            self.assumed.append(f"{agent} confirms at once")
-        yield now + (after or 0.0), ConfirmReceived(agent, f"confirm-{agent}", offer_id)
-
-    def _choice(self, net: Any, now: float) -> Iterator[tuple[float, Event]]:
-        """Let the initiator choose what it chose, or the best when that is not there."""
-        then, initiator = self._then, self._call.initiator
-        there = [ranked[0].msg_id for ranked in net.course.ranking]
-        for number, (after, offer_id) in enumerate(then.accepted):
-            if offer_id not in there and there:
-                self.assumed.append("the initiator accepts the best")
-                offer_id = there[0]
-            msg_id = f"accept-{number}"
-            yield now + after, AcceptReceived(initiator, msg_id, offer_id)
-        if then.rejected is not None:
-            yield now + then.rejected, RejectReceived(initiator, "reject")
-
-    def _settlement(self, asked: Settle) -> Event:
-        gone = self._then.gone
-        agents = tuple(stake.agent for stake in asked.stakes if stake.agent in gone)
-        if agents:
-            return NotSettled(number=asked.number, reason=gone[agents[0]], agents=agents)
-        self.assumed.append("the store takes the award")
-        locks = {
-            stake.key: tuple(replace(lock, fence=1) for lock in stake.locks)
-            for stake in asked.stakes
-        }
-        return Settled(number=asked.number, locks=locks)

@@ -11,11 +11,21 @@ from collections.abc import Callable, Sequence
 from gateway.causes import Cause
 from gateway.commits import Owner
 from gateway.journal import Story
-from gateway.members import TAG_LENGTH, Members
+from gateway.members import TAG_LENGTH, Members, Tenant
 from gateway.settlement import Settlement
 from policy.effects import Effect
 from policy.events import Event
 from policy.shard import Shard
+
+
+def owner_of(tenant: Tenant) -> Owner:
+    """Return whose calls those of a tenant are, and who of it is of the system class."""
+
+    def is_system(agent: str) -> bool:
+        member = tenant.everyone.get(agent)
+        return member is not None and member.is_system
+
+    return Owner(tenant.name, tenant.tag, is_system)
 
 
 class StakedCalls:
@@ -33,7 +43,7 @@ class StakedCalls:
         state = shard.table.state(negotiation_id)
         tenant = self._members.tenant_by_tag.get(negotiation_id[-TAG_LENGTH:])
         assert state is not None and tenant is not None, "the step was one of its negotiation"
-        owner = Owner(tenant.name, tenant.tag)
+        owner = owner_of(tenant)
         job = self.settlement.asked(shard, state.terms.call, owner, effect)
         return lambda: self.settlement.then(negotiation_id, job)
 
@@ -43,4 +53,4 @@ class StakedCalls:
         """Take up what awards hold of a negotiation that was decided before, or elsewhere."""
         tenant = self._members.tenant(story.opening.tenant)
         call = story.opening.call
-        self.settlement.recall(shard, call, Owner(tenant.name, tenant.tag), steps)
+        self.settlement.recall(shard, call, owner_of(tenant), steps)

@@ -29,6 +29,7 @@ from policy.bargain_states import State
 from policy.bargain_turns import hear, turn_ends, turn_of
 from policy.bargaining import Terms, objection
 from policy.call import Call
+from policy.concessions import shortfall
 from policy.deals import Deal, answered_id, broken_condition, deal_of, said_round
 from policy.effects import Effect, Relay
 from policy.events import AcceptReceived, CounterReceived, Event, OfferReceived, RejectReceived
@@ -131,12 +132,8 @@ def _unfair(state: State, event: Event, deal: Deal) -> list[Effect]:
     gain, least = terms.gain(other, earlier, deal), terms.rules.step_min
     if terms.is_concession(gain) or (gain == 0 and not least):
         return []
-    return refuse(
-        event,
-        "MUST_CONCEDE",
-        "the proposal gives the other party less than the rules ask for",
-        f"make it better by at least {least:g} for the other party, accept, or end",
-    )
+    reason, remedy = shortfall(terms, earlier, deal, least)
+    return refuse(event, "MUST_CONCEDE", reason, f"{remedy}, accept, or end")
 
 
 def _accept(state: State, event: AcceptReceived, now: float) -> Step:

@@ -66,16 +66,25 @@ def score_of(terms: Terms, offer: OfferReceived) -> float | None:
     return utility(readable(issues, offer.fields) if issues else offer.fields)
 
 
-def keeps_conceding(terms: Terms, offer: OfferReceived) -> bool:
-    """Tell whether an offer is better than that of its agent in the round before, if it must be."""
+def stands_still(terms: Terms, offer: OfferReceived) -> tuple[str, str] | None:
+    """Return why an offer is no better than that of its agent in the round before, if it must be.
+
+    The second sentence says what would be.
+    """
     fairness = terms.call.fairness
     if fairness is None or not fairness.rules.must_concede:
-        return True
+        return None
     last, score = fairness.last.get(offer.sender), score_of(terms, offer)
     if last is None or score is None:
-        return True
+        return None
     lower_wins = terms.utility is None and terms.call.direction == "procure"
-    return concedes(last, score, lower_is_better=lower_wins)
+    if concedes(last, score, lower_is_better=lower_wins):
+        return None
+    what = "value" if terms.utility is None else "utility"
+    return (
+        f"the {what} of your last offer was {last:.12g}, and that of this one is {score:.12g}",
+        f"offer a {what} {'below' if lower_wins else 'above'} {last:.12g}, or refuse",
+    )
 
 
 def keeps(reserve: float, value: float, direction: str) -> bool:

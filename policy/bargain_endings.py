@@ -14,6 +14,7 @@ from policy.bargain_states import Ending, Settling, State
 from policy.coin import Toss
 from policy.deals import Deal, terms_sha256
 from policy.effects import Effect, Finish, Relay, Tell, Turn
+from policy.fairness import fair_shares
 from policy.settling import NOTHING_SETTLED, ask, key_of, refusal, stake_for
 from policy.stakes import ESCROW_SLACK_SECONDS, Stakes, stake_of, told
 from policy.states import Phase
@@ -129,7 +130,8 @@ def _outcome(
     state: State, ending: Ending, phase: Phase, now: float, coin: Mapping[str, object]
 ) -> dict[str, object]:
     """Return what both parties are told; times are on the gateway's clock."""
-    call, deal = state.terms.call, ending.deal
+    terms, deal = state.terms, ending.deal
+    call = terms.call
     body: dict[str, object] = {
         "negotiation_id": call.negotiation_id,
         "state": phase.value,
@@ -148,13 +150,14 @@ def _outcome(
         body |= refusal(state.settling.settlement, ending.reason)
     if deal is not None:
         body["agreement"] = {**_agreement(state, deal, now), **coin}
-        winner: dict[str, object] = {"agent": state.terms.responder, "offer_id": deal.offer_id}
+        winner: dict[str, object] = {"agent": terms.responder, "offer_id": deal.offer_id}
         if deal.value is not None:
             winner |= {"value": deal.value, "price": deal.value}
         settled = None if state.settling is None else state.settling.settlement
-        stake = stake_for(settled, state.terms.responder)
+        stake = stake_for(settled, terms.responder)
         body["winners"] = [{**winner, "rank": 1, **({} if stake is None else told(stake))}]
-    return body
+    won = {} if deal is None else {terms.responder: deal.value or 0.0}
+    return {**body, **fair_shares(call.fairness, call.eligible, won)}
 
 
 def _agreement(state: State, deal: Deal, now: float) -> dict[str, object]:

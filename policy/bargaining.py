@@ -108,8 +108,15 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
             return utility(readable(self.call.issues, deal.fields))
         if deal.value is None:
             return None
-        wants_high = (agent == self.initiator) is (self.call.direction == "allocate")
-        return deal.value if wants_high else -deal.value
+        return deal.value if self.wants_high(agent) else -deal.value
+
+    def wants_high(self, agent: str) -> bool:
+        """Tell whether a party wants the value high, where no expression says what it wants."""
+        return (agent == self.initiator) is (self.call.direction == "allocate")
+
+    def declares(self, agent: str) -> bool:
+        """Tell whether the call says in an expression what deals are worth to a party."""
+        return self.declared[0 if agent == self.initiator else 1] is not None
 
     def gain(self, agent: str, earlier: Deal, later: Deal) -> float:
         """Return how much better a later deal is for a party; both can be valued."""

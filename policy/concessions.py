@@ -45,6 +45,27 @@ def agreed(terms: Terms, x: Deal, y: Deal, round_: int) -> tuple[Deal | None, To
     return (x, None) if suits_responder else (None, None)
 
 
+def shortfall(terms: Terms, earlier: Deal, later: Deal, step: float) -> tuple[str, str]:
+    """Return what the last proposal of a party was worth, and the least that the next must be.
+
+    `step` is what the other party must gain. Where worth follows from values, these are named.
+    """
+    other = terms.other(later.sender)
+    before, after = terms.worth(other, earlier), terms.worth(other, later)
+    assert before is not None and after is not None, "a deal is valued before it is judged"
+    least = before + step
+    if terms.declares(other):
+        return (
+            f"your last was worth {before:.12g} to the other party, and this is {after:.12g}",
+            f"propose what is worth at least {least:.12g} to the other party",
+        )
+    sign, bound = (1, "least") if terms.wants_high(other) else (-1, "most")
+    return (
+        f"your last proposal said {sign * before:.12g}, and this one says {sign * after:.12g}",
+        f"propose a value of at {bound} {sign * least:.12g}",
+    )
+
+
 def next_to_concede(
     terms: Terms, x: Deal, y: Deal, round_: int
 ) -> tuple[tuple[str, ...], Toss | None]:

@@ -23,7 +23,7 @@ from policy.facts import (
     refunded_key,
     share_key,
 )
-from policy.ledger import MICROS_MAX, PLACES_MAX, Entry, Hold, Purse, Refunded, Spent
+from policy.ledger import MICROS_MAX, PLACES_MAX, Entry, Hold, Purse, Refunded, Spent, credits_of
 from policy.store import (
     Burn,
     Capture,
@@ -35,6 +35,8 @@ from policy.store import (
     Release,
     SetBudget,
 )
+
+LEAST = credits_of(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,12 @@ def mint(purser: Purser, change: Mint) -> Refused | None:
     """Give credit to the treasury of an agent."""
     purse = purser.draft.purse(change.agent, "")
     if not 0 < change.micros <= MICROS_MAX - purse.available - purse.held:
-        return Refused("INVALID", change.agent, f"a purse takes 1 to {MICROS_MAX}", change.agent)
+        return Refused(
+            "INVALID",
+            change.agent,
+            f"a purse takes up to {credits_of(MICROS_MAX)} credits",
+            change.agent,
+        )
     _move(purser, ledger.minted(purse, change.micros))
     return None
 
@@ -59,7 +66,7 @@ def mint(purser: Purser, change: Mint) -> Refused | None:
 def burn(purser: Purser, change: Burn) -> Refused | None:
     """Take credit out, wherever it lies."""
     if change.micros <= 0:
-        return Refused("INVALID", change.agent, "at least 1", change.agent)
+        return Refused("INVALID", change.agent, f"at least {LEAST} credits", change.agent)
     purse = _funded(purser, change.agent, change.micros)
     if isinstance(purse, Refused):
         return purse
@@ -71,7 +78,9 @@ def hold(purser: Purser, change: HoldCredit) -> Refused | None:
     """Promise credit, and count it in its budgets."""
     draft, key = purser.draft, hold_key(change.hold_id)
     if change.micros <= 0 or change.expires_at <= purser.at:
-        return Refused("INVALID", change.hold_id, "at least 1, and not over yet", change.agent)
+        return Refused(
+            "INVALID", change.hold_id, f"at least {LEAST} credits, and not over yet", change.agent
+        )
     if draft.get(key, Hold) is not None:
         return Refused("HOLD_EXISTS", change.hold_id, "a hold has this id", change.agent)
     windows: dict[str, int] = {}
@@ -106,7 +115,7 @@ def capture(purser: Purser, change: Capture) -> Refused | None:
     if held is None or held.expires_at <= purser.at:
         return Refused("HOLD_ENDED", change.hold_id, "it has ended, or never was")
     if not 0 <= change.micros <= held.micros:
-        detail = f"{held.micros} are held"
+        detail = f"{credits_of(held.micros)} credits are held"
         return Refused("CAPTURE_TOO_LARGE", change.hold_id, detail, held.agent)
     _move(purser, ledger.captured(_purse_of(purser, held), held, change.micros))
     draft.spent.append(_spent(held, change.micros))
@@ -142,7 +151,8 @@ def refund(purser: Purser, change: Refund) -> Refused | None:
     before = draft.get(key, Refunded) or Refunded(0)
     if paid is None or not 0 < change.micros <= paid.micros - before.micros:
         rest = 0 if paid is None else paid.micros - before.micros
-        return Refused("REFUND_TOO_LARGE", change.hold_id, f"{rest} are left of what was paid")
+        detail = f"{credits_of(rest)} credits are left of what was paid"
+        return Refused("REFUND_TOO_LARGE", change.hold_id, detail)
     _move(purser, ledger.refunded(draft.purse(paid.agent, ""), change.micros))
     draft.spent.append(replace(paid, micros=-change.micros))
     draft.put(key, Refunded(before.micros + change.micros))
@@ -162,7 +172,7 @@ def set_budget(purser: Purser, change: SetBudget) -> Refused | None:
     if not 0 <= change.micros <= MICROS_MAX or not (
         change.seconds is None or 1.0 <= change.seconds <= budgets.SECONDS_MAX
     ):
-        detail = f"0 to {MICROS_MAX}, in windows of 1 second to a year"
+        detail = f"0 to {credits_of(MICROS_MAX)} credits, in windows of 1 second to a year"
         return Refused("INVALID", change.name, detail)
     draft, key = purser.draft, grant_key(change.name)
     grant = draft.get(key, Grant) or Grant(change.name, 0, change.seconds)
@@ -220,7 +230,8 @@ def _funded(purser: Purser, agent: str, micros: int) -> Purse | Refused:
             draft.put_purse(replace(draft.purse(agent, ""), places=places))
         purse = draft.purse(agent, place)
     if purse.available < micros:
-        detail = f"{micros} are wanted, {purse.available} available"
+        there = credits_of(purse.available)
+        detail = f"{credits_of(micros)} credits are wanted, {there} available"
         return Refused("CREDIT_SHORT", agent, detail, agent)
     return purse
 
@@ -273,7 +284,7 @@ def _use(purser: Purser, name: str, change: HoldCredit) -> int | Refused:
         return Refused(
             "BUDGET_EXHAUSTED",
             name,
-            f"{change.micros} are wanted, {left} left",
+            f"{credits_of(change.micros)} credits are wanted, {credits_of(left)} left",
             change.agent,
             grant.resets_at(window),
         )

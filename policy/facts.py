@@ -5,6 +5,7 @@ call/<call>                    its award
 hold/<hold>                    a hold that has not ended
 purse/<agent>@<place>          an agent's credit at a place
 resource/<name>                a resource with its calendar
+registered/<name>              that there is one, without it
 grant/<budget>                 a budget, and who leases how much of it
 share/<budget>@<place>         what one gateway has leased and used
 refunded/<hold>                how much of what a hold has paid was given back
@@ -19,7 +20,7 @@ import msgspec
 
 from policy.budgets import Grant, Share
 from policy.ledger import Entry, Hold, Posting, Purse, Refunded, Spent
-from policy.resources import Resource
+from policy.resources import Registered, Resource
 from policy.store import (
     Burn,
     Capture,
@@ -40,7 +41,7 @@ from policy.store import (
     Unlock,
 )
 
-Fact = Decision | Entry | Grant | Hold | Purse | Refunded | Resource | Share
+Fact = Decision | Entry | Grant | Hold | Purse | Refunded | Registered | Resource | Share
 
 encode: Callable[[Fact], bytes] = msgspec.msgpack.Encoder().encode
 decode: Callable[[bytes], Fact] = msgspec.msgpack.Decoder(Fact).decode
@@ -52,8 +53,9 @@ ENTRIES = "entry/"
 CALLS = "call/"
 HOLDS = "hold/"
 RESOURCES = "resource/"
+REGISTERED = "registered/"
 
-_Kept = TypeVar("_Kept", Decision, Entry, Grant, Hold, Purse, Refunded, Resource, Share)
+_Kept = TypeVar("_Kept", Decision, Entry, Grant, Hold, Purse, Refunded, Registered, Resource, Share)
 
 
 class Unread(Exception):
@@ -88,6 +90,10 @@ def resource_key(name: str) -> str:
     return RESOURCES + name
 
 
+def registered_key(name: str) -> str:
+    return REGISTERED + name
+
+
 def grant_key(budget: str) -> str:
     return f"grant/{budget}"
 
@@ -108,7 +114,7 @@ def sure_keys(commit: Commit, place: str) -> set[str]:
             case Lock() | Unlock() | ShowLock():
                 keys.add(resource_key(change.resource))
             case SetResource():
-                keys.add(resource_key(change.name))
+                keys.update((resource_key(change.name), registered_key(change.name)))
             case HoldCredit():
                 keys.add(purse_key(change.agent, place))
                 keys.update(share_key(budget, place) for budget in change.budgets)

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from policy import archive, credit, resources
 from policy.credit import Purser
-from policy.facts import Draft, Fact, Look, call_key, entry_key, resource_key
+from policy.facts import Draft, Fact, Look, call_key, entry_key, registered_key, resource_key
 from policy.ledger import Entry
-from policy.resources import Booking, Resource
+from policy.reserve import Reserve
+from policy.resources import Booking, Registered, Resource
 from policy.store import (
     CHANGES_MAX,
     CHUNK_MICROS,
@@ -199,18 +200,21 @@ def _lock(draft: Draft, change: Lock, at: float) -> Refused | None:
             resources.hardened(resource, soft, change.lock_id, at)
             if is_same
             else resources.booked(
-                resources.freed(resource, soft.lock_id, at), wanted, change.units, at
+                resources.freed(resource, soft.lock_id, at),
+                wanted,
+                change.units,
+                at,
+                is_system=change.is_system,
             )
         )
     else:
-        changed = resources.booked(resource, wanted, change.units, at)
+        changed = resources.booked(resource, wanted, change.units, at, is_system=change.is_system)
     if changed is None:
-        return Refused(
-            "RESOURCE_GONE",
-            change.resource,
-            f"{change.units} units are not free from {change.starts_at} to {change.ends_at}",
-            change.agent,
-        )
+        kept = Reserve(resource.units, 0.0 if change.is_system else resource.reserve).kept
+        rest = f", beside {kept} for the system class" if kept else ""
+        span = f"from {change.starts_at} to {change.ends_at}"
+        detail = f"{change.units} units are not free {span}{rest}"
+        return Refused("RESOURCE_GONE", change.resource, detail, change.agent)
     draft.put(key, changed)
     booking = changed.bookings[-1]
     draft.locks[booking.lock_id] = booking.fencing
@@ -249,6 +253,8 @@ def _set_resource(draft: Draft, change: SetResource, at: float) -> Refused | Non
     if not 0 <= change.units <= resources.UNITS_MAX or not change.name:
         limits = f"a name, and 0 to {resources.UNITS_MAX} units"
         return Refused("INVALID", change.name, limits)
+    if change.reserve is not None and not 0 <= change.reserve <= 1:
+        return Refused("INVALID", change.name, "a reserve is a part of the units, 0 to 1")
     key = resource_key(change.name)
     there = draft.get(key, Resource) or Resource(change.name, 0)
     changed = replace(
@@ -257,6 +263,7 @@ def _set_resource(draft: Draft, change: SetResource, at: float) -> Refused | Non
         labels=change.labels,
         opens_at=change.opens_at,
         closes_at=change.closes_at,
+        reserve=there.reserve if change.reserve is None else change.reserve,
     )
     misfits = [
         booking.lock_id
@@ -270,4 +277,7 @@ def _set_resource(draft: Draft, change: SetResource, at: float) -> Refused | Non
         detail = f"{len(misfits)} bookings do not fit any more, {misfits[0]} first"
         return Refused("RESOURCE_BUSY", change.name, detail)
     draft.put(key, changed)
+    told = registered_key(change.name)
+    draft.get(told, Registered)
+    draft.put(told, Registered(change.name, change.units))
     return None

@@ -32,8 +32,18 @@ MICROS_MAX = 1 << 53
 PLACES_MAX = 64
 """Gateways at which the credit of one agent may lie; one that has none left is not counted."""
 
+MICROS = 1_000_000
+"""Micro-credits in a credit."""
+
 Kind = Literal["mint", "available", "held", "market", "burn"]
 KINDS: tuple[Kind, ...] = ("mint", "available", "held", "market", "burn")
+
+
+def credits_of(micros: int) -> str:
+    """Return an amount as people say it, in credits, exact: "1,250.5" for 1,250,500,000."""
+    whole, rest = divmod(abs(micros), MICROS)
+    decimals = f".{rest:06d}".rstrip("0") if rest else ""
+    return f"{'-' if micros < 0 else ''}{whole:,}{decimals}"
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -34,7 +34,7 @@ from policy.bargain_states import State
 from policy.bargain_turns import hear, turn_ends, turn_of
 from policy.bargaining import Terms, objection
 from policy.call import Call
-from policy.concessions import agreed, next_to_concede
+from policy.concessions import agreed, next_to_concede, shortfall
 from policy.deals import Deal, deal_of, said_round
 from policy.effects import Effect, Relay
 from policy.events import AcceptReceived, CounterReceived, Event, OfferReceived
@@ -105,13 +105,10 @@ def _unfair(state: State, event: Event, deal: Deal) -> list[Effect]:
     meets = gain > 0 and terms.gain(other, asked, deal) >= 0
     if (gain == 0 and may_stand) or meets or terms.is_concession(gain):
         return []
-    return refuse(
-        event,
-        "MUST_CONCEDE",
-        "the deal gives the other party less than the rules ask for",
-        f"make it better by more than 0 and at least {terms.rules.step_min:g} for the other "
-        f"party, accept its deal, or end",
-    )
+    reason, remedy = shortfall(terms, earlier, deal, terms.rules.step_min)
+    still = "repeat your last, " if may_stand else ""
+    more = "" if may_stand or terms.rules.step_min else " and better than your last"
+    return refuse(event, "MUST_CONCEDE", reason, f"{remedy}{more}, {still}accept, or end")
 
 
 def _accept(state: State, event: AcceptReceived, now: float) -> Step:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from policy.auction import keeps_conceding
+from policy.auction import stands_still
 from policy.call import Terms
 from policy.closing import Script, Step, close
 from policy.effects import Effect
@@ -45,13 +45,8 @@ def offer(state: State, event: OfferReceived, now: float) -> Step:
             refusal = refuse(event, "TERMS_INVALID", wrong.reason, wrong.remedy)
             state, after = malformed(state, MalformedReceived(sender, event.msg_id), now)
             return state, refusal + after
-    if terms.call.fairness is not None and not keeps_conceding(terms, event):
-        return state, refuse(
-            event,
-            "MUST_CONCEDE",
-            "the offer is no better than your last one",
-            "offer the initiator something better, or refuse",
-        )
+    if terms.call.fairness is not None and (why := stands_still(terms, event)) is not None:
+        return state, refuse(event, "MUST_CONCEDE", *why)
     answers = {**state.answers, sender: event.msg_id}
     offers = (*state.offers, event)
     state = State(terms, state.phase, state.due, answers, offers, state.told, state.aside, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from policy.auction import Ranked
-from policy.fairness import Fairness, figures
+from policy.fairness import fair_shares
 from policy.settling import refusal, shown
 from policy.states import Award, Course, State
 
@@ -53,17 +53,8 @@ def outcome(
         "opened_at": call.opened_at,
         "closed_at": course.closed_at,
         "decided_at": now,
-        **_fair(call.fairness, awards, call.eligible),
+        **fair_shares(call.fairness, call.eligible, {one.agent: one.price for one in awards}),
     }
-
-
-def _fair(
-    fairness: Fairness | None, awards: Sequence[Award], eligible: Sequence[str]
-) -> dict[str, object]:
-    if fairness is None:
-        return {}
-    won = {award.agent: award.price for award in awards}
-    return {"fairness": figures(fairness, eligible, won)}
 
 
 def _held(course: Course, award: Award) -> dict[str, object]:

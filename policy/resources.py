@@ -9,6 +9,8 @@ acts for the lock shows it, and an older number than the one that was granted la
 units is stale. A *soft hold* stands behind an offer until the offer ends; it keeps the units from
 others, has no number, and becomes a lock of the same units when the offer wins.
 
+A part of the units may be a *reserve* for the system class: others have to leave it free.
+
 Locks end by their interval, soft holds by `soft_until`; both end sooner when they are taken off.
 What has ended is dropped by the next change, so a calendar holds what is to come.
 """
@@ -20,6 +22,8 @@ from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
+
+from policy.reserve import Reserve
 
 UNITS_MAX = 4_096
 BOOKINGS_MAX = 1_024
@@ -54,6 +58,14 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
         return self.starts_at < ends_at and starts_at < self.ends_at
 
 
+class Registered(msgspec.Struct, frozen=True, gc=False, tag="registered"):
+    """That there is a resource, without its calendar: what changes seldom, so it can be watched."""
+
+    name: str
+    units: int
+    """0: it was taken out."""
+
+
 class Resource(msgspec.Struct, frozen=True, gc=False, tag="resource"):
     """A thing that can be had, with its calendar."""
 
@@ -68,6 +80,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False, tag="resource"):
     """It cannot be booked beyond; None for no end."""
     fencing: int = 0
     """The number of the lock that was granted last."""
+    reserve: float = 0.0
+    """ρ, the part of the units that only the system class may take; 0 to 1."""
     bookings: tuple[Booking, ...] = ()
 
     def booking(self, lock_id: str) -> Booking | None:
@@ -92,15 +106,20 @@ def free_units(resource: Resource, starts_at: float, ends_at: float, at: float) 
     return (unit for unit in range(resource.units) if unit not in taken)
 
 
-def booked(resource: Resource, wanted: Booking, units: int, at: float) -> Resource | None:
+def booked(
+    resource: Resource, wanted: Booking, units: int, at: float, *, is_system: bool = True
+) -> Resource | None:
     """Return the resource with a booking of the lowest free units, or None if it has too few.
 
-    A lock gets the next fencing number.
+    A lock gets the next fencing number. Who is not of the system class has to leave the reserve
+    free. As it gets the lowest units, it never has one of the highest that are the reserve.
     """
     living = tuple(_living(resource, at))
-    free = tuple(islice(free_units(resource, wanted.starts_at, wanted.ends_at, at), units))
-    if len(free) < units or len(living) >= BOOKINGS_MAX:
+    kept = 0 if is_system else Reserve(resource.units, resource.reserve).kept
+    free = tuple(islice(free_units(resource, wanted.starts_at, wanted.ends_at, at), units + kept))
+    if len(free) < units + kept or len(living) >= BOOKINGS_MAX:
         return None
+    free = free[:units]
     fencing = resource.fencing + (wanted.soft_until is None)
     booking = replace(wanted, units=free, fencing=fencing if wanted.soft_until is None else 0)
     return replace(resource, fencing=fencing, bookings=(*living, booking))

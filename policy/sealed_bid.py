@@ -13,6 +13,8 @@ reading:
 - Of equal bids the one that was committed first wins, whenever it was revealed.
 - A bid that is revealed otherwise than it was committed does not count, and may be revealed
   again, rightly. What is not revealed in time is a refusal.
+- A bid that is revealed may hold the units that it wants, as an offer does; when they are taken
+  it is rejected, and counts as one that was not revealed.
 - Nothing that is revealed is shown to anybody before all bids are open.
 """
 
@@ -31,13 +33,14 @@ from policy.asking import with_turns
 from policy.auction import opens, rank
 from policy.call import Call, Terms
 from policy.closing import Script, course_of, judge, no_award, shortage
-from policy.effects import Effect, Refuse, Turn
+from policy.effects import Effect, Refuse, Release, Turn
 from policy.events import (
     AgentGone,
     CancelReceived,
     CommitmentReceived,
     DeadlinePassed,
     Event,
+    HoldRefused,
     NotUnderstoodReceived,
     OfferReceived,
     RefusalReceived,
@@ -47,6 +50,8 @@ from policy.issues import fault
 from policy.offers import why_unfit
 from policy.refusals import answer, refuse
 from policy.rounds import TIME_UP, Around
+from policy.settling import hold_key_of
+from policy.staking import hold_units
 from policy.states import Course, Phase, View
 
 __all__ = ["HEARD", "Sealing", "State", "objection", "open_call", "step"]
@@ -174,6 +179,8 @@ def step(state: State, event: Event, now: float) -> Step:
             return _reveal(state, event, now)
         case _ if phase is not Phase.CLOSED:
             return _play(state, event, now)
+        case HoldRefused():
+            return _hold_refused(state, event, now)
         case ThinkingReceived():
             return state, refuse(event, "WRONG_STATE", "the time to reveal is fixed by the call")
         case _ if not isinstance(event, HEARD[phase]):
@@ -183,7 +190,7 @@ def step(state: State, event: Event, now: float) -> Step:
         case DeadlinePassed():
             return _open_bids(state, now) if now >= net.due else (state, [])
         case _:
-            return _play(state, event, now)
+            return _called_off(state, event, now)
 
 
 def _is_repeated(state: State, event: Event) -> bool:
@@ -268,10 +275,44 @@ def _reveal(state: State, event: OfferReceived, now: float) -> Step:
     wrong = fault(terms.call.issues, event.fields.get("terms"))
     if wrong is not None:
         return state, refuse(event, "TERMS_INVALID", wrong.reason, wrong.remedy)
-    # It holds no units for the short time until it is decided about.
-    revealed = {**state.revealed, sender: replace(event, hold=False)}
+    revealed = {**state.revealed, sender: event}
     waived = {agent: said for agent, said in state.waived.items() if agent != sender}
-    return _look(replace(state, revealed=revealed, waived=waived), now)
+    seen, effects = _look(replace(state, revealed=revealed, waived=waived), now)
+    stakes = terms.call.stakes
+    if event.hold and stakes is not None and stakes.needs:
+        effects = [hold_units(state.net, event, stakes, now, state.net.due), *effects]
+    return seen, effects
+
+
+def _hold_refused(state: State, event: HoldRefused, now: float) -> Step:
+    """Let a bid go whose units somebody else has; it neither wins nor sets a price."""
+    bid = state.revealed.get(event.agent)
+    if bid is None or bid.msg_id != event.offer_id:
+        return state, []
+    script = Script(state.net)
+    script.reject(bid.sender, bid.msg_id, event.reason)
+    state = replace(
+        state,
+        net=replace(state.net, told=script.told),
+        revealed={agent: one for agent, one in state.revealed.items() if agent != event.agent},
+        waived={**state.waived, event.agent: bid.msg_id},
+    )
+    state, effects = _look(state, now)
+    return state, [*script.effects, *effects]
+
+
+def _called_off(state: State, event: Event, now: float) -> Step:
+    """Let the round hear what ends it before the bids are open; then these hold nothing."""
+    after, effects = _play(state, event, now)
+    call = state.net.terms.call
+    held = tuple(
+        hold_key_of(call.negotiation_id, call.round, bid.sender)
+        for bid in state.revealed.values()
+        if bid.hold and call.stakes is not None
+    )
+    if after is state or not held:
+        return after, effects
+    return after, [*effects, Release(held, after.net.phase.value)]
 
 
 def _waive(state: State, event: Event, now: float) -> Step:

@@ -56,7 +56,10 @@ class Shard(Generic[Cause]):
         self.number = number
         self.table = table
         self._now = now
-        self._perform = perform
+        self.perform = perform
+        """Carries out effects; who follows negotiations may put itself around it."""
+        self.apply_slice: Callable[[], None] = self._apply_slice
+        """Applies what waits, `SLICE` of it at most; who measures may put itself around it."""
         self.may_decide: Callable[[], bool] = lambda: True
         """Asked before each slice. A shard whose negotiations may be somebody else's by now stands
         still, and its queue fills."""
@@ -85,6 +88,11 @@ class Shard(Generic[Cause]):
     def queued(self) -> int:
         """Return how many events wait."""
         return len(self._queue)
+
+    @property
+    def oldest(self) -> float:
+        """Return when the first of the events that wait was received, now when none does."""
+        return self._queue[0][0] if self._queue else self._now()
 
     def post(
         self, received_at: float, negotiation_id: str, event: Event | Call, cause: Cause | None
@@ -151,8 +159,7 @@ class Shard(Generic[Cause]):
             while True:
                 while not self.may_decide():  # noqa: ASYNC110 - a lease that ends has no event
                     await asyncio.sleep(FENCED_LOOK_SECONDS)
-                self.fire_timers(self._queue[0][0] if self._queue else self._now())
-                self._apply_slice()
+                self.turn()
                 if self._queue:
                     await asyncio.sleep(0)
                     continue
@@ -169,6 +176,11 @@ class Shard(Generic[Cause]):
         finally:
             if self._alarm is not None:
                 self._alarm.cancel()
+
+    def turn(self) -> None:
+        """Fire the timers that are due, then apply a slice of the queue; who simulates calls it."""
+        self.fire_timers(self._queue[0][0] if self._queue else self._now())
+        self.apply_slice()
 
     def _set_alarm(self, due: float | None) -> None:
         """Wake up for the next deadline, if there is one.
@@ -197,10 +209,10 @@ class Shard(Generic[Cause]):
             event = DeadlinePassed()
             self.at = now
             effects = self.table.apply(negotiation_id, event, now)
-            self._perform(self, negotiation_id, event, effects, None)
+            self.perform(self, negotiation_id, event, effects, None)
 
     def _apply_slice(self) -> None:
-        table, queue, perform = self.table, self._queue, self._perform
+        table, queue, perform = self.table, self._queue, self.perform
         for _ in range(min(len(queue), SLICE)):
             now, negotiation_id, event, cause = queue.popleft()
             if self._held and self._waits(negotiation_id, now):

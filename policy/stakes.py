@@ -15,8 +15,8 @@ from typing import Literal
 
 import msgspec
 
-MICROS = 1_000_000
-"""Micro-credits in a credit."""
+from policy.ledger import MICROS
+
 MICROS_MAX = 10**15
 """No award costs more, a billion credits; whoever asks for more exceeds every budget."""
 START_SECONDS_MAX = 30 * 86_400.0
@@ -49,6 +49,9 @@ class Credit(msgspec.Struct, frozen=True, gc=False):
     payer: Payer
     project: str = ""
     """The project whose budget is used besides the agent's own account; "": none."""
+    multipliers: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """By what the price is multiplied for noisy payers, above 1 (`policy.noise`); set when the call
+    was opened. Who is not in it pays the plain price."""
 
 
 class Stakes(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +93,8 @@ class Stake(msgspec.Struct, frozen=True, gc=False):
     """When held credit ends by itself, back with its payer; of a soft hold, when that ends."""
     instead_of: str = ""
     """The key of the soft hold whose units it locks; "" without one."""
+    multiplier: float = 1.0
+    """By what the price was multiplied, 1 or more; it is in `micros`."""
 
 
 def stake_of(
@@ -113,6 +118,7 @@ def stake_of(
     """
     credit = stakes.credit
     pays = "" if credit is None else agent if credit.payer == "winner" else initiator
+    multiplier = 1.0 if credit is None else credit.multipliers.get(pays, 1.0)
     return Stake(
         key,
         agent,
@@ -120,10 +126,11 @@ def stake_of(
         agent if buys else initiator,
         pays,
         "" if credit is None else credit.project,
-        micros_of(price) if pays else 0,
+        micros_of(price * multiplier) if pays else 0,
         locks_of(stakes, wishes if isinstance(wishes, Mapping) else {}, now),
         ends_at,
         instead_of,
+        multiplier,
     )
 
 
@@ -164,5 +171,7 @@ def told(stake: Stake) -> dict[str, object]:
             for lock in stake.locks
         ]
     if stake.payer:
-        shown["credit"] = {"payer": stake.payer, "micros": stake.micros, "project": stake.project}
+        paid = {"payer": stake.payer, "micros": stake.micros, "project": stake.project}
+        noisy = {"multiplier": stake.multiplier} if stake.multiplier > 1 else {}
+        shown["credit"] = {**paid, **noisy}
     return shown

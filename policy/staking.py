@@ -67,10 +67,16 @@ def _longest(call: Call) -> float:
     return confirming + (call.report_within or 0.0) + ESCROW_SLACK_SECONDS
 
 
-def hold_units(state: State, offer: OfferReceived, stakes: Stakes, now: float) -> Hold:
-    """Return what holds the call's units for an offer while it is valid."""
+def hold_units(
+    state: State, offer: OfferReceived, stakes: Stakes, now: float, decided_by: float | None = None
+) -> Hold:
+    """Return what holds the call's units for an offer while it is valid.
+
+    `decided_by` is when it is decided at the latest, None where that is said by the call.
+    """
     call = state.terms.call
-    until = state.terms.deadline + call.decide_within + stakes.within
+    decided_by = state.terms.deadline + call.decide_within if decided_by is None else decided_by
+    until = decided_by + stakes.within
     until = until if offer.valid_until is None else min(until, offer.valid_until)
     stake = stake_of(
         stakes,

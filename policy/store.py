@@ -34,6 +34,8 @@ from policy.resources import Resource
 CHANGES_MAX = 64
 """Of one commit."""
 KEY_CHARACTERS_MAX = 512
+CARRIED_MAX = 10_000
+"""Commits that put the journal together in one go."""
 CHUNK_MICROS = 100_000_000
 """What a gateway takes along of an agent's credit, or of a budget, if there is plenty."""
 
@@ -70,6 +72,8 @@ class Lock(msgspec.Struct, frozen=True, gc=False):
     """Hold them softly until then; None for a lock."""
     instead_of: str = ""
     """The soft hold that the lock takes the place of; when it has ended, the lock stands alone."""
+    is_system: bool = False
+    """Is it for an agent of the system class, which may take the reserve too?"""
 
 
 class Unlock(msgspec.Struct, frozen=True, gc=False):
@@ -168,6 +172,8 @@ class SetResource(msgspec.Struct, frozen=True, gc=False):
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     opens_at: float = 0.0
     closes_at: float | None = None
+    reserve: float | None = None
+    """The part of the units that only the system class may take; 0 to 1. None: as it was."""
 
 
 class CarryForward(msgspec.Struct, frozen=True, gc=False):
@@ -319,8 +325,11 @@ class Store(Protocol):
     async def entries(self, since: float = 0.0) -> Sequence[Entry]:
         """Return the journal from a time on, in the order in which it was written."""
 
-    async def carry_forward(self, before: float, at: float) -> int:
-        """Put the journal from before a time together, now; tell how many commits that took."""
+    async def carry_forward(self, before: float, at: float, commits_max: int = CARRIED_MAX) -> int:
+        """Put the journal from before a time together, now; tell how many commits that took.
+
+        When it took `commits_max`, some may be left.
+        """
 
     async def expire(self, at: float) -> int:
         """Release every hold whose time is over, and tell how many there were."""

@@ -10,7 +10,7 @@ A `Record` is everything a negotiation was made of; `replay` makes it again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Reversible, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -141,8 +141,11 @@ class Table:
         """Tell whether a negotiation is open, or ended a short while ago."""
         return negotiation_id in self._states
 
-    def ids(self) -> Iterable[str]:
-        """Return the ids of all that are known; not to be kept while the table changes."""
+    def ids(self) -> Reversible[str]:
+        """Return the ids of all that are known, in the order in which they came.
+
+        Not to be kept while the table changes.
+        """
         return self._states.keys()
 
     def state(self, negotiation_id: str) -> Negotiation | None:

@@ -22,7 +22,7 @@ from policy.facts import (
 )
 from policy.ledger import Balance, Entry, Hold, Purse
 from policy.resources import Resource
-from policy.store import BudgetUse, Commit, Committed, Decision, Refused, Release
+from policy.store import CARRIED_MAX, BudgetUse, Commit, Committed, Decision, Refused, Release
 
 EXPIRED_MAX = 16
 """Holds that one commit releases."""
@@ -88,14 +88,14 @@ class FactReader(ABC):
         found = [entry for entry in _only(Entry, await self.under(ENTRIES)) if entry.at >= since]
         return sorted(found, key=lambda entry: not entry.is_carried)
 
-    async def carry_forward(self, before: float, at: float) -> int:
+    async def carry_forward(self, before: float, at: float, commits_max: int = CARRIED_MAX) -> int:
         """Put the journal from before a time together, now; tell how many commits that took."""
         commits = 0
         while True:
             calls = _only(Decision, await self.under(CALLS))
             some = list(archive.carrying(await self.entries(), calls, before, at))
             for commit in some:
-                if isinstance(await self.commit(commit), Refused):
+                if commits >= commits_max or isinstance(await self.commit(commit), Refused):
                     return commits
                 commits += 1
             if not some:

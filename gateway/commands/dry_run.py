@@ -119,5 +119,8 @@ def _sentences(profile: Acceptance, comparison: Comparison) -> list[str]:
             f"{told['uncertain']} of them are uncertain: agents had not answered, or somebody "
             "would have been asked who was not; --json says which"
         )
-    lines += [f"{count} not compared: {clean(why)}" for why, count in told["skipped"].items()]
+    for why, count in told["skipped"].items():
+        ids = comparison.skipped_ids[why]
+        more = ", …" if count > len(ids) else ""
+        lines.append(f"{count} not compared: {clean(why)} ({clean(', '.join(ids))}{more})")
     return lines

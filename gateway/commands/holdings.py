@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import llmx
 from gateway.commands.lines import clean, figure, moment
+from policy.ledger import credits_of
 
 
 def refusal_words(outcome: llmx.Outcome) -> list[str]:
@@ -28,4 +29,4 @@ def held(outcome: llmx.Outcome) -> Iterator[tuple[str, str]]:
         paid = winner.payment
         if paid is not None:
             project = f" of project {clean(paid.project)}" if paid.project else ""
-            yield "pays", f"{agent}  {clean(paid.payer)} {figure(paid.credits)}{project}"
+            yield "pays", f"{agent}  {clean(paid.payer)} {credits_of(paid.micros)}{project}"

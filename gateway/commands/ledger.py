@@ -28,7 +28,7 @@ from llmx.v1 import ledger_service_pb2 as wire
 from llmx.v1.credit_pb2 import Account, Budget
 from llmx.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from llmx.v1.resource_pb2 import Resource
-from policy.stakes import MICROS
+from policy.ledger import credits_of
 
 CALL_SECONDS = 10.0
 SAID_IN_FULL = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED")
@@ -60,10 +60,10 @@ class LedgerCtl:
                 return
             sums = told.totals
             say(
-                f"{_credits(sums.minted_micros)} credits were given: "
-                f"{_credits(sums.available_micros)} are available, "
-                f"{_credits(sums.held_micros)} held, {_credits(sums.paid_micros)} paid, "
-                f"{_credits(sums.burned_micros)} taken out"
+                f"{credits_of(sums.minted_micros)} credits were given: "
+                f"{credits_of(sums.available_micros)} are available, "
+                f"{credits_of(sums.held_micros)} held, {credits_of(sums.paid_micros)} paid, "
+                f"{credits_of(sums.burned_micros)} taken out"
             )
             _print(("agent",), ("available", "held"), map(_account_row, told.accounts))
             if told.costs:
@@ -74,7 +74,7 @@ class LedgerCtl:
                         cost.resource or "–",
                         cost.project or "–",
                         cost.negotiation_id,
-                        _credits(cost.micros),
+                        credits_of(cost.micros),
                     )
                     for cost in told.costs
                 )
@@ -99,10 +99,10 @@ class LedgerCtl:
                 (
                     line.at.ToJsonString(),
                     line.key,
-                    _credits(line.available_micros),
-                    _credits(line.held_micros),
-                    _credits(line.balance.available_micros),
-                    _credits(line.balance.held_micros),
+                    credits_of(line.available_micros),
+                    credits_of(line.held_micros),
+                    credits_of(line.balance.available_micros),
+                    credits_of(line.balance.held_micros),
                     ", ".join(spent.hold_id for spent in line.spent),
                 )
                 for line in told.lines
@@ -121,9 +121,8 @@ class LedgerCtl:
 
         return self._with_gateway("ledger of", work)
 
-    def give(self, agent: str, credits_: float, key: str) -> int:
+    def give(self, agent: str, micros: int, key: str) -> int:
         """Give credit, or take it out."""
-        micros = round(credits_ * MICROS)
 
         async def work(ask: Ask) -> None:
             request = wire.GiveCreditRequest(agent_id=agent, micros=micros, key=key)
@@ -131,20 +130,18 @@ class LedgerCtl:
 
         return self._with_gateway("ledger give", work)
 
-    def refund(self, hold: str, credits_: float, key: str) -> int:
+    def refund(self, hold: str, micros: int, key: str) -> int:
         """Give back what was paid."""
 
         async def work(ask: Ask) -> None:
-            request = wire.RefundCreditRequest(
-                hold_id=hold, micros=round(credits_ * MICROS), key=key
-            )
+            request = wire.RefundCreditRequest(hold_id=hold, micros=micros, key=key)
             self._show_account((await ask("RefundCredit", request)).account)
 
         return self._with_gateway("ledger refund", work)
 
-    def budget(self, name: str, credits_: float, seconds: float | None) -> int:
+    def budget(self, name: str, micros: int, seconds: float | None) -> int:
         """Make a budget, or change it."""
-        budget = Budget(name=name, micros=round(credits_ * MICROS))
+        budget = Budget(name=name, micros=micros)
         if seconds is not None:
             budget.window.FromNanoseconds(round(seconds * 1e9))
 
@@ -172,25 +169,34 @@ class LedgerCtl:
 
         return self._with_gateway("resources", work)
 
-    def set_resource(self, name: str, units: int) -> int:
+    def set_resource(self, name: str, units: int, reserve: float | None = None) -> int:
         """Register a resource, or change it."""
 
         async def work(ask: Ask) -> None:
-            request = wire.SetResourceRequest(resource=Resource(name=name, units=units))
+            wanted = Resource(name=name, units=units, reserve=reserve)
+            request = wire.SetResourceRequest(resource=wanted)
             stands = (await ask("SetResource", request)).resource
             if self._as_json:
                 self._tell("resource", stands)
             else:
-                say(f"{clean(stands.name)} has {stands.units} units")
+                kept = f", {stands.reserve:.0%} for the system class" if stands.reserve else ""
+                say(f"{clean(stands.name)} has {stands.units} units{kept}")
 
         return self._with_gateway("resources set", work)
 
     def _print_calendars(self, resources: Any) -> None:
         rows = (
-            (one.name, str(one.units), str(one.units - _taken(one)), str(len(one.bookings)))
+            (
+                one.name,
+                str(one.units),
+                f"{one.reserve:.0%}",
+                str(one.units - _taken(one)),
+                str(len(one.bookings)),
+            )
             for one in resources
         )
-        _print(("resource",), ("units", "free of all bookings", "bookings"), rows)
+        columns = ("units", "reserve", "free of all bookings", "bookings")
+        _print(("resource",), columns, rows)
         booked = [(one.name, booking) for one in resources for booking in one.bookings]
         if not booked:
             return
@@ -259,15 +265,11 @@ def _failure(error: LlmxError, gateway: str) -> CommandError:
     return explained(error, gateway)
 
 
-def _credits(micros: int) -> str:
-    return f"{micros / MICROS:,.6f}".rstrip("0").rstrip(".")
-
-
 def _account_row(account: Account) -> tuple[str, str, str]:
     return (
         account.agent_id,
-        _credits(account.available_micros),
-        _credits(account.held_micros),
+        credits_of(account.available_micros),
+        credits_of(account.held_micros),
     )
 
 
@@ -275,8 +277,8 @@ def _budget_line(budget: Budget) -> str:
     window = f"in {budget.window.ToSeconds():,} s" if budget.HasField("window") else "in all"
     again = f"; it begins anew at {budget.resets_at.ToJsonString()}" if window != "in all" else ""
     return (
-        f"{clean(budget.name)} may use {_credits(budget.micros)} credits {window}, and has used "
-        f"{_credits(budget.used_micros)}{again}"
+        f"{clean(budget.name)} may use {credits_of(budget.micros)} credits {window}, and has used "
+        f"{credits_of(budget.used_micros)}{again}"
     )
 
 

@@ -148,7 +148,9 @@ class Scene:
         to = ["agent://bob", "agent://carol"]
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
-                one = alice.negotiate(cfp, to=to, policy="high", durable=call.durable)
+                # A price that waits for a report makes the call durable without being asked to.
+                asks = call.durable and step.plot == "paid at once"
+                one = alice.negotiate(cfp, to=to, policy="high", durable=asks)
                 self._by_call[one.call.msg_id] = call
                 async with one:
                     if not call.doomed.is_set():

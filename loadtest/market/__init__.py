@@ -13,5 +13,5 @@ is made by the code of `policy` that a gateway runs: tables, protocols, ledger, 
     collusion    a low-bid ring, and who finds it
     rate_limit   a shared API limit with and without a market
     scale        what one decision costs, from 24 to 5,000 agents
-    page, plots  the table and the pictures of docs/market.md
+    page         the tables of docs/market.md
 """

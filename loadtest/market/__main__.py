@@ -3,6 +3,7 @@
 python -m loadtest.market --quick     in half a minute, to look at it
 python -m loadtest.market             all of it, to standard output; some minutes
 python -m loadtest.market --docs      and into docs/market.md and docs/market/
+python -m loadtest.market --live      with real agents over two gateways, in about a minute
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from loadtest.market.adversaries import hoarding, lies, system_class
 from loadtest.market.arms import ARMS
 from loadtest.market.clock import Figures, figures, played
 from loadtest.market.collusion import RATE, detection
-from loadtest.market.plots import lines
+from loadtest.market.live import SMALL, Size, live
 from loadtest.market.rate_limit import traffic
 from loadtest.market.scale import SIZES, scale
 from loadtest.market.world import Demand, World
+from loadtest.plots import lines
 from loadtest.report import facts
 from policy.noise import NoiseRule
 
@@ -55,8 +57,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtest.market", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smaller run, half a minute")
     parser.add_argument("--docs", action="store_true", help="write docs/market.md and its pictures")
+    parser.add_argument("--live", action="store_true", help="over two real gateways, a minute")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     given = parser.parse_args()
+    if given.live:
+        _live(given.quick, given.docs, given.json)
+        return
     text, pictures, raw = results(
         QUICK if given.quick else FULL, lambda line: print(line, flush=True)
     )
@@ -69,6 +75,25 @@ def main() -> None:
         (DOCS / "market").mkdir(exist_ok=True)
         for name, picture in pictures.items():
             (DOCS / "market" / name).write_text(picture, "utf-8")
+
+
+def _live(quick: bool, docs: bool, as_json: Path | None) -> None:
+    """Run the market over real gateways."""
+    machine = facts()
+    seen = live(SMALL if quick else Size(), lambda line: print(line, flush=True))
+    where = (
+        f"Commit {machine['commit']}, {machine['system']}, {machine['cores']} cores, Python "
+        f"{machine['python']}, load before {machine['load_before']}.\n"
+    )
+    text = f"{where}\n{page.live_text(seen)}"
+    print(text)
+    if as_json is not None:
+        raw = {"machine": machine, "live": seen}
+        as_json.write_text(json.dumps(raw, indent=1, default=_plain))
+    if docs:
+        path = DOCS / "market.md"
+        whole = page.placed(path.read_text("utf-8"), text, page.BEGIN_LIVE, page.END_LIVE)
+        path.write_text(whole, "utf-8")
 
 
 def results(

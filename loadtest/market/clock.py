@@ -10,7 +10,7 @@ from statistics import median, quantiles
 
 from loadtest.market.arms import RETRY, Arm, Grant
 from loadtest.market.books import Books
-from loadtest.market.exchange import Exchange
+from loadtest.market.exchange import Cost, Exchange
 from loadtest.market.world import Demand, Task, World
 from policy.jain import evenness
 
@@ -111,7 +111,12 @@ def played(
 
 
 def figures(name: str, arm: Arm, run: Run) -> Figures:
-    """Return the figures of a run."""
+    """Return the figures of a run in simulated time."""
+    return figures_of(name, run, arm.exchange.cost, arm.books.entries)
+
+
+def figures_of(name: str, run: Run, cost: Cost, entries: int) -> Figures:
+    """Return the figures of a run, with what its negotiations have cost."""
     demand, tasks = run.world.demand, run.world.tasks
     horizon = demand.hours * 3600
     bins = [0.0] * round(horizon / 600)
@@ -128,7 +133,7 @@ def figures(name: str, arm: Arm, run: Run) -> Figures:
     lost = [task.due - task.arrived for task in run.lost]
     urgent = [task for task in tasks if task.urgent]
     routine = [waits[task.number] for task in tasks if not task.urgent and task.number in waits]
-    cost, count = arm.exchange.cost, max(1, len(run.started))
+    count = max(1, len(run.started))
     decided = cost.decided or [0.0, 0.0]
     return Figures(
         arm=name,
@@ -146,7 +151,7 @@ def figures(name: str, arm: Arm, run: Run) -> Figures:
         price=sum(made.price for made in run.started.values()) / count,
         micros=cost.seconds * 1e6 / count,
         allocations=len(run.started),
-        entries=arm.books.entries,
+        entries=entries,
         busy=[part / (demand.slots * 600) for part in bins],
     )
 

@@ -8,9 +8,13 @@ from statistics import fmean
 from loadtest.market.adversaries import Hoarding, Lies, Waiting
 from loadtest.market.clock import Figures
 from loadtest.market.collusion import Detection
+from loadtest.market.live import Live
 from loadtest.market.rate_limit import Traffic
 from loadtest.market.scale import Scale
+from policy.ledger import credits_of
 
+BEGIN_LIVE = "<!-- written by python -m loadtest.market --live --docs -->"
+END_LIVE = "<!-- end of the live figures -->"
 BEGIN, END = "<!-- written by python -m loadtest.market --docs -->", "<!-- end of the figures -->"
 
 
@@ -195,9 +199,41 @@ def scale_table(seen: Sequence[Scale]) -> str:
     )
 
 
-def placed(page: str, figures: str) -> str:
+def live_text(seen: Live) -> str:
+    """Return the arms over real gateways beside the same in simulated time, and what was found."""
+    size = seen.size
+    rows = [
+        (
+            name,
+            f"{one.utilisation:.0%}",
+            f"{one.value:.0%}",
+            f"{one.in_time:.0%}",
+            f"{one.starved:.0f} min",
+            f"{one.jain:.2f}",
+            f"{one.messages:.0f}" if one.messages else "–",
+            f"{one.decided_median * 1e3:.0f} ms" if one.messages else "–",
+            f"{one.decided_p99 * 1e3:.0f} ms" if one.messages else "–",
+            f"{one.price:.2f}",
+            f"{one.micros / 1e3:.1f} ms" if name.endswith("live") else "–",
+        )
+        for name, (one,) in seen.figures.items()
+    ]
+    head = ("way", "in use", "value done", "urgent in time", "longest wait", "Jain", "messages")
+    costs = ("decision, median", "p99", "price", "CPU of gateways")
+    no_outcome = ", ".join(f"{why} {count}" for why, count in sorted(seen.failures.items()))
+    checked = (
+        f"Awards that the ledger has written: {seen.awards:.0f}, that it has refused: "
+        f"{seen.refused:.0f}. Calls without an outcome: {no_outcome or 'none'}. The most slots in "
+        f"use at one instant: {max(seen.at_once.values())} of {size.slots}. Credits paid: "
+        f"{credits_of(seen.paid_micros)}; lost or made: {credits_of(seen.difference_micros)}."
+    )
+    ran = f"{size.agents} agents, {size.slots} slots, {size.seconds:g} seconds of each way.\n"
+    return "\n".join((ran, table(head + costs, rows), checked))
+
+
+def placed(page: str, figures: str, begin: str = BEGIN, end: str = END) -> str:
     """Return the page with the figures between their marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    before, _, rest = page.partition(begin)
+    _, mark, after = rest.partition(end)
     assert mark, "the page has a place for the figures"
-    return f"{before}{BEGIN}\n\n{figures.strip()}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{figures.strip()}\n\n{end}{after}"

@@ -10,7 +10,7 @@ from policy.alternating_offers import objection, open_call, step
 from policy.issues import issues_of
 from policy.states import Phase
 from tests.support import plays
-from tests.support.bargains import Bargain, both, make_bargain, propose, take
+from tests.support.bargains import Bargain, both, make_bargain, propose, refusal_of, take
 
 Open = Callable[..., Bargain]
 
@@ -145,6 +145,10 @@ def test_who_must_concede_never_makes_it_worse_for_the_other(bargain: Open):
     game.at(2, propose("alice", 40)).then("relay to bob: round 3 until 10, alice-40 stands")
     before = game.state
     game.at(3, propose("bob", 61)).then("refuse bob MUST_CONCEDE")
+    assert refusal_of(game) == (
+        "your last proposal said 60, and this one says 61",
+        "propose a value of at most 60, accept, or end",
+    )
     assert game.state == before
     game.at(3, propose("bob", 60, "again")).then("relay to alice: round 4 until 10, again stands")
     game.at(4, propose("alice", 39)).then("refuse alice MUST_CONCEDE")

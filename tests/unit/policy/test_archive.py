@@ -104,3 +104,12 @@ async def test_a_gateway_that_is_fenced_off_carries_nothing_forward() -> None:
     store.memory.epochs["g1"] = 7
     assert await store.carry_forward(9.0, 10.0) == 0
     assert [one.key for one in await store.entries()] == ["m"]
+
+
+async def test_no_more_commits_are_made_than_was_asked_for() -> None:
+    store = MemoryStore(Writer("g1", "g1", 10))
+    await prepared(store, micros=10_000, units=500)
+    for number in range(100):
+        await done(store, f"a{number}", *award(f"c{number}", micros=10), at=number / 100)
+    assert [await store.carry_forward(9.0, 1_000.0, 2) for _ in range(3)] == [2, 2, 0]
+    await balanced(store)

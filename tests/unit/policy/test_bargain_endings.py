@@ -11,8 +11,10 @@ from jsonschema import Draft202012Validator
 
 import gateway
 from policy.effects import Finish, Tell
+from policy.fairness import Fairness, FairnessRules
+from policy.served import Served, Standing
 from tests.support import plays
-from tests.support.bargains import CONCESSION, Bargain, leave, make_bargain, propose, take
+from tests.support.bargains import CONCESSION, OFFERS, Bargain, leave, make_bargain, propose, take
 
 FILES = Path(gateway.__file__).parent / "schema_files"
 SCHEMAS = {
@@ -77,3 +79,33 @@ def test_the_end_answers_what_each_party_did_last():
     assert [tell.in_reply_to for tell in game.tells] == ["alice-leaves", "bob-60"]
     early = played("alternating-offers", plays.TIME_UP, at=10)
     assert [tell.in_reply_to for tell in early.tells] == ["call", "call"]
+
+
+@pytest.mark.parametrize("protocol", [OFFERS, CONCESSION])
+def test_both_hear_how_evenly_awards_are_shared_where_the_call_asks_for_fairness(protocol: str):
+    """N-8.1: over the awards and their prices, with the one that was just made."""
+    standing = Standing({"agent://bob": Served(1, 10.0, 5.0)}, total=1)
+    fair = Fairness(FairnessRules(), standing, left_out={"agent://erin": "max_share"})
+    agreed = {
+        OFFERS: (propose("bob", 60), take("alice", "bob-60")),
+        CONCESSION: (propose("alice", 60), propose("bob", 60)),
+    }
+    game = played(protocol, *agreed[protocol], call={"fairness": fair})
+    told = game.outcome["fairness"]
+    assert told == {
+        "awards": 0.5,
+        "utility": 0.5,
+        "latency": 1.0,
+        "agents": 2,
+        "left_out": {"agent://erin": "max_share"},
+    }
+    ended = played(protocol, leave("bob"), call={"fairness": fair}).outcome
+    assert (ended["winners"], ended["fairness"]["awards"]) == ([], 0.5)
+    SCHEMAS["Outcome"].validate(
+        {"$schema": "Outcome.json", "act": "inform", "outcome": told_json(game)}
+    )
+    assert "fairness" not in played(protocol, *agreed[protocol]).outcome
+
+
+def told_json(game: Bargain) -> Any:
+    return json.loads(json.dumps(game.outcome))

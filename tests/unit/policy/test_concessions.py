@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.bargaining import Terms
-from policy.concessions import agreed, next_to_concede, risk
+from policy.concessions import agreed, next_to_concede, risk, shortfall
 from policy.deals import Deal
 from tests.support.bargains import CONCESSION, make_bargain
 
@@ -76,3 +76,28 @@ def test_the_smaller_product_concedes(x: tuple[int, int], y: tuple[int, int], c:
     else:
         assert asked == ((ALICE,) if mine < yours else (BOB,))
         assert coin is None
+
+
+def test_who_concedes_too_little_hears_what_its_last_was_worth_and_the_least_it_may_say():
+    """What deals are worth is declared to both, so nothing is given away."""
+    reason, remedy = shortfall(terms(), deal(2.5, 9), deal(2, 9), 0.25)
+    assert reason == "your last was worth 2.5 to the other party, and this is 2"
+    assert remedy == "propose what is worth at least 2.75 to the other party"
+
+
+@pytest.mark.parametrize(
+    ("direction", "sender", "least"),
+    [
+        ("procure", BOB, "at most 58"),
+        ("procure", ALICE, "at least 62"),
+        ("allocate", BOB, "at least 62"),
+        ("allocate", ALICE, "at most 58"),
+    ],
+)
+def test_where_only_a_value_counts_it_is_named(direction: str, sender: str, least: str):
+    named = Terms.of(make_bargain(CONCESSION, call={"direction": direction}))
+    before, after = (Deal("m", sender, {"value": one}, one, 1) for one in (60.0, 0.0))
+    assert shortfall(named, before, after, 2.0) == (
+        "your last proposal said 60, and this one says 0",
+        f"propose a value of {least}",
+    )

@@ -8,7 +8,7 @@ from policy import facts
 from policy.budgets import Grant, Share
 from policy.facts import Draft, Fact, Unread, decode, encode, presumed_new, sure_keys
 from policy.ledger import Entry, Hold, Posting, Purse, Refunded, Spent
-from policy.resources import Booking, Resource
+from policy.resources import Booking, Registered, Resource
 from policy.store import (
     Burn,
     Capture,
@@ -36,7 +36,8 @@ FACTS: list[Fact] = [
     Hold("h", "a", 1, "g1", 9.0, budgets={"hour": 2}),
     Purse("a", "g1", 1, 2, ("g1",)),
     Refunded(3),
-    Resource("h100", 4, {"in": "eu"}, 1.0, 2.0, 3, (Booking("l", (0, 1), 1.0, 2.0),)),
+    Registered("h100", 4),
+    Resource("h100", 4, {"in": "eu"}, 1.0, 2.0, 3, bookings=(Booking("l", (0, 1), 1.0, 2.0),)),
     Share(2, 3, 1, 3600.0),
 ]
 
@@ -71,7 +72,11 @@ def test_a_change_tells_which_facts_it_is_about(change: Mint) -> None:
 
 
 def test_a_registration_is_about_its_resource() -> None:
-    assert sure_keys(Commit("k", 0.0, (SetResource("r", 1),)), "") == {"entry/k", "resource/r"}
+    assert sure_keys(Commit("k", 0.0, (SetResource("r", 1),)), "") == {
+        "entry/k",
+        "resource/r",
+        "registered/r",
+    }
 
 
 def test_what_an_award_creates_is_presumed_not_to_be_there() -> None:

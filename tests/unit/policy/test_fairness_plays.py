@@ -149,6 +149,18 @@ def second_round(bid: float, **fields: Any) -> list[object]:
     return list(effects)
 
 
+def test_a_further_offer_that_is_no_better_hears_what_would_be() -> None:
+    concede = rules(must_concede=True)
+    (told,) = second_round(41, fairness=concede)
+    assert isinstance(told, Refuse)
+    assert told.reason == "the value of your last offer was 40, and that of this one is 41"
+    assert told.remedy == "offer a value below 40, or refuse"
+    (told,) = second_round(39, fairness=concede, utility="2 * value")
+    assert isinstance(told, Refuse)
+    assert told.reason == "the utility of your last offer was 80, and that of this one is 78"
+    assert told.remedy == "offer a utility above 80, or refuse"
+
+
 def refused(effects: list[object]) -> bool:
     return any(isinstance(one, Refuse) and one.code == "MUST_CONCEDE" for one in effects)
 

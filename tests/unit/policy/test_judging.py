@@ -6,7 +6,7 @@ import pytest
 
 from policy.judging import Writer, judge
 from policy.ledger import Entry
-from policy.resources import SECONDS_MAX, UNITS_MAX, Resource
+from policy.resources import SECONDS_MAX, UNITS_MAX, Registered, Resource
 from policy.store import (
     CHANGES_MAX,
     KEY_CHARACTERS_MAX,
@@ -44,6 +44,7 @@ def test_an_award_is_one_entry_that_sums_to_nothing() -> None:
         "purse/alice@",
         "purse/alice@g1",
         "resource/h100",
+        "registered/h100",
         "call/c",
         "hold/h",
     }
@@ -165,3 +166,33 @@ def test_a_commit_without_changes_makes_its_key_void() -> None:
     assert isinstance(entry, Entry) and entry.is_void
     assert book.commit(lock("l"), key="award") == entry
     assert not book.at("resource/h100", Resource).bookings
+
+
+def test_a_reserve_is_for_the_system_class_and_a_refusal_says_so() -> None:
+    """N-8.3: who is not of it hears that units are kept."""
+    book = PureBook(SetResource("h100", 2, reserve=0.5))
+    refused = book.commit(lock("n", units=2))
+    assert isinstance(refused, Refused)
+    assert refused.code == "RESOURCE_GONE"
+    assert refused.detail.endswith("beside 1 for the system class")
+    assert book.done(lock("n")).units == {"n": (0,)}
+    book.done(SetResource("h100", 2))  # what a change does not say stays as it was
+    assert book.code(lock("m")) == "RESOURCE_GONE"
+    system = Lock("s", "h100", 1, 10.0, 20.0, "watchdog", "n", is_system=True)
+    assert book.done(system).units == {"s": (1,)}
+
+
+@pytest.mark.parametrize("reserve", [-0.1, 1.1])
+def test_a_reserve_is_a_part(reserve: float) -> None:
+    assert PureBook().code(SetResource("h100", 2, reserve=reserve)) == "INVALID"
+
+
+def test_a_resource_that_is_registered_is_told_without_its_calendar() -> None:
+    """So that gateways can watch what there is, and hear nothing of awards."""
+    book = PureBook(H100)
+    assert book.facts["registered/h100"] == Registered("h100", H100.units)
+    book.done(lock("l"))
+    assert book.facts["registered/h100"] == Registered("h100", H100.units)
+    book.done(SetResource("disk", 3))
+    book.done(SetResource("disk", 0))
+    assert book.facts["registered/disk"] == Registered("disk", 0)

@@ -14,7 +14,16 @@ from policy.issues import issues_of
 from policy.monotonic_concession import objection
 from policy.states import Phase
 from tests.support import plays
-from tests.support.bargains import CONCESSION, Bargain, both, leave, make_bargain, propose, take
+from tests.support.bargains import (
+    CONCESSION,
+    Bargain,
+    both,
+    leave,
+    make_bargain,
+    propose,
+    refusal_of,
+    take,
+)
 
 Open = Callable[..., Bargain]
 SCALAR = {"initiator": "1 - value / 10", "responder": "value / 10"}
@@ -132,6 +141,10 @@ def test_a_deal_is_never_worse_for_the_other_than_the_last(bargain: Open):
     game.then(*step_told(1, "alice-2 bob-9"))
     before = game.state
     game.at(2, propose("alice", 1)).then("refuse alice MUST_CONCEDE")
+    assert refusal_of(game) == (
+        "your last proposal said 2, and this one says 1",
+        "propose a value of at least 2, repeat your last, accept, or end",
+    )
     game.at(2, propose("bob", 10)).then("refuse bob MUST_CONCEDE")
     assert game.state == before
 
@@ -158,7 +171,17 @@ def test_where_both_must_concede_nobody_may_stand_still(bargain: Open):
     game.then(*step_told(1, "alice-2 bob-9"))
     game.at(2, propose("alice", 2, "still")).then("refuse alice MUST_CONCEDE")
     game.at(2, propose("alice", 2.5)).then("refuse alice MUST_CONCEDE")
+    assert refusal_of(game)[1] == "propose a value of at least 3, accept, or end"
     tabled(game, 2, 3, 8).then(*step_told(2, "alice-3 bob-8"))
+
+
+def test_where_both_must_concede_by_any_step_the_last_is_not_enough(bargain: Open):
+    game = tabled(bargain(concession="both"), 1, 2, 9)
+    game.then(*step_told(1, "alice-2 bob-9"))
+    game.at(2, propose("alice", 2, "still")).then("refuse alice MUST_CONCEDE")
+    assert refusal_of(game)[1] == (
+        "propose a value of at least 2 and better than your last, accept, or end"
+    )
 
 
 def test_a_small_concession_that_reaches_the_other_is_enough(bargain: Open):

@@ -74,3 +74,14 @@ def test_a_meter_keeps_a_bounded_number_of_parties(monkeypatch: pytest.MonkeyPat
         meter.note(party, 1, 0.0)
     meter.note("erin", 0, 0.0)
     assert [meter.usage(party, 0.0) for party in ("bob", "carol", "dave", "erin")] == [2, 1, 0, 0]
+
+
+def test_what_is_heard_late_counts_as_if_it_had_come_in_time() -> None:
+    """Another gateway tells it some seconds later; the order must not matter."""
+    late, punctual = NoiseMeter(RULE), NoiseMeter(RULE)
+    late.note("bob", 8.0, 20.0)
+    late.note("carol", 4.0, 10.0)
+    punctual.note("carol", 4.0, 10.0)
+    punctual.note("bob", 8.0, 20.0)
+    for party in ("bob", "carol"):
+        assert late.usage(party, 25.0) == pytest.approx(punctual.usage(party, 25.0))

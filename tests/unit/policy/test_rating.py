@@ -104,3 +104,12 @@ def test_a_book_says_nothing_of_those_with_the_best_rating() -> None:
     assert book.note("bob", 0, 1) == NEW
     assert not book.known()
     assert book.of_all(["bob"]) == {}
+
+
+def test_what_others_know_of_an_agent_replaces_what_was_known() -> None:
+    book = Ratings(RULE, agents_max=2)
+    book.note("bob", 10, 5)
+    for agent in ("carol", "bob", "dave"):
+        book.know(agent, Rating(0.5, 7, 70.0, 35.0))
+    assert book.of("bob") == Rating(0.5, 7, 70.0, 35.0)
+    assert book.known().keys() == {"bob", "dave"}, "who was heard of longest ago is forgotten"

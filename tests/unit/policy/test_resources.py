@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from policy import resources
 from policy.resources import BOOKINGS_MAX, Booking, Resource
 
@@ -99,3 +102,35 @@ def test_a_calendar_has_an_end() -> None:
     wanted = Booking("one more", (), 5_000.0, 5_001.0)
     assert resources.booked(many, wanted, 1, 0.0) is None
     assert resources.booked(many, wanted, 1, 1.0) is not None
+
+
+SLOTS = Resource("slots", 8, reserve=0.25)
+"""Two of eight are for the system class."""
+
+
+def test_others_leave_the_reserve_free_and_the_system_class_takes_the_last_unit() -> None:
+    """N-8.3: normal class admitted iff after - ρB ≥ 0; system class down to 0."""
+    busy = SLOTS
+    for number in range(6):
+        wanted = Booking(f"n{number}", (), 0.0, 10.0)
+        found = resources.booked(busy, wanted, 1, 0.0, is_system=False)
+        assert found is not None
+        busy = found
+    assert resources.booked(busy, Booking("n", (), 0.0, 10.0), 1, 0.0, is_system=False) is None
+    full = resources.booked(busy, Booking("s", (), 0.0, 10.0), 2, 0.0, is_system=True)
+    assert full is not None
+    assert full.bookings[-1].units == (6, 7)
+    assert resources.booked(full, Booking("t", (), 0.0, 10.0), 1, 0.0, is_system=True) is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 6), st.integers(1, 6)), max_size=30))
+def test_a_system_request_within_the_reserve_is_admitted_whatever_others_booked(
+    wanted: list[tuple[int, int, int]],
+) -> None:
+    """N-8.3: in any interval, for nobody else ever has one of the units of the reserve."""
+    busy = SLOTS
+    for number, (units, starts, seconds) in enumerate(wanted):
+        booking = Booking(f"n{number}", (), float(starts), float(starts + seconds))
+        busy = resources.booked(busy, booking, units, 0.0, is_system=False) or busy
+    system = Booking("s", (), 0.0, 99.0)
+    assert resources.booked(busy, system, 2, 0.0, is_system=True) is not None

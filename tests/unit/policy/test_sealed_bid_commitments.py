@@ -336,7 +336,6 @@ def test_a_refusal_that_is_repeated_while_others_reveal_changes_nothing(play: Ma
 
 @pytest.mark.parametrize("commit", [False, True])
 def test_an_award_of_sealed_bids_waits_for_the_store(play: Make, commit: bool) -> None:
-    """And a bid that is revealed holds nothing before it has won."""
     stakes = Stakes((Need("gpu", 4, 60.0),), within=5.0)
     made = (committing if commit else auction)(play, agents="bob carol", stakes=stakes)
     for name, value in (("bob", 9), ("carol", 8)):
@@ -344,7 +343,7 @@ def test_an_award_of_sealed_bids_waits_for_the_store(play: Make, commit: bool) -
         if commit or name == "bob":
             made.unclaimed = []
     if commit:
-        made.at(2, msgspec.structs.replace(reveal("bob", 9), hold=True)).then()
+        made.at(2, reveal("bob", 9)).then()
         made.at(2, reveal("carol", 8))
     made.then("settle 1: carol 4 gpu").is_in(Phase.SETTLING)
     made.at(3, not_settled(1, "RESOURCE_GONE", "carol"))

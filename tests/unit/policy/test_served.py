@@ -106,3 +106,15 @@ def test_what_is_as_old_as_the_window_is_forgotten(window: float) -> None:
     book = ServiceBook(window)
     book.note_award("bob", 1.0, 0.0)
     assert book.standing(["bob"], window).total == 0
+
+
+def test_what_is_heard_late_counts_and_never_makes_an_agent_younger() -> None:
+    """Another gateway tells it some seconds later."""
+    book = ServiceBook(10.0)
+    book.note_award("bob", 1.0, 8.0)
+    book.note_award("bob", 1.0, 5.0)
+    book.note_award("carol", 1.0, 5.0)
+    standing = book.standing(["bob", "carol"], 9.0)
+    assert standing.of("bob") == Served(2, 2.0, 8.0)
+    assert standing.of("carol") == Served(1, 1.0, 5.0)
+    assert book.standing(["bob"], 18.0).total == 0

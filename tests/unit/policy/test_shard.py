@@ -315,7 +315,7 @@ def test_what_is_posted_while_effects_are_carried_out_is_applied_too() -> None:
             if cause == "first":
                 shard.post(world.now, "nowhere", offer(CAROL), "second")
 
-        world.shard._perform = echo
+        world.shard.perform = echo
         world.post("nowhere", offer(BOB), "first")
         await world.until(2)
 
@@ -350,3 +350,31 @@ def test_a_shard_tells_its_state_in_words() -> None:
         assert "1 open" in repr(world.shard), "what has ended is not open, though remembered"
 
     serve(play)
+
+
+def test_a_shard_says_when_the_oldest_event_came_that_waits() -> None:
+    """Who measures how long events wait asks before they are applied."""
+    shard: Shard[str] = Shard(0, Table(1, 1), lambda: 9.0, lambda *_: None, 10)
+    assert shard.oldest == 9.0
+    shard.post(3.0, "n1", offer(BOB), "a")
+    shard.post(5.0, "n1", offer(BOB), "b")
+    assert shard.oldest == 3.0
+
+
+def test_who_measures_may_put_itself_around_a_slice() -> None:
+    seen: list[int] = []
+
+    async def play(world: World) -> None:
+        apply_slice = world.shard.apply_slice
+
+        def watched() -> None:
+            seen.append(world.shard.queued)
+            apply_slice()
+
+        world.shard.apply_slice = watched
+        world.post("n1", world.call(), "a")
+        world.post("n1", offer(BOB), "b")
+        await world.until(2)
+
+    serve(play)
+    assert 2 in seen

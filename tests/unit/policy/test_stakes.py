@@ -98,3 +98,19 @@ def test_parties_are_told_of_what_there_is_only() -> None:
     assert told(staked(Stakes())) == {}
     assert list(told(staked(Stakes((Need("gpu", 1, 60.0),))))) == ["locks"]
     assert list(told(staked(Stakes(credit=Credit("winner"))))) == ["credit"]
+
+
+def test_a_noisy_payer_pays_a_multiple_and_is_told() -> None:
+    """N-8.5: the price times the multiplier that the call was opened with."""
+    noisy = Credit("winner", multipliers={"agent://bob": 2.0})
+    stake = staked(Stakes(credit=noisy))
+    assert (stake.micros, stake.multiplier) == (3_000_000, 2.0)
+    assert told(stake)["credit"] == {
+        "payer": "agent://bob",
+        "micros": 3_000_000,
+        "project": "",
+        "multiplier": 2.0,
+    }
+    other = staked(Stakes(credit=Credit("initiator", multipliers={"agent://bob": 2.0})))
+    assert (other.micros, other.multiplier) == (1_500_000, 1.0)
+    assert "multiplier" not in str(told(other))

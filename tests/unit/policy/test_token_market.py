@@ -149,6 +149,36 @@ def test_a_market_has_a_bounded_number_of_shares(monkeypatch: pytest.MonkeyPatch
     assert made.share("carol", 0.0)
 
 
+def test_who_goes_on_begins_with_an_empty_pool_and_what_agents_hold() -> None:
+    """What was spent a moment ago is not known, so nothing of it may be there again."""
+    made = TokenMarket(LIMIT, 5.0, {"bob": 3 * MICRO, "carol": 50 * MICRO})
+    assert (made.pool, made.held("bob"), made.held("carol")) == (0, 3 * MICRO, 37 * MICRO)
+    made.refill(6.0)
+    assert made.total == 40 * MICRO, "the limit was larger then, and what is beyond it is gone"
+
+
+def test_what_was_not_sent_is_put_back_and_the_pool_pays_for_it_when_it_has_filled() -> None:
+    made = market()
+    made.sell([TokenBid("bob", 20, 1)], 0.0)
+    assert made.spend("bob", 5, 0.0)
+    made.put_back("bob", 2)
+    assert (made.held("bob"), made.pool) == (17 * MICRO, 20 * MICRO)
+    made.refill(100.0)
+    assert made.total == 40 * MICRO
+    made.put_back("bob", 3)
+    assert (made.held("bob"), made.pool, made.room("bob")) == (20 * MICRO, 20 * MICRO, 0)
+
+
+def test_what_was_an_agents_already_comes_back_whatever_it_holds() -> None:
+    made = market()
+    made.sell([TokenBid("bob", 20, 1)], 0.0)
+    assert made.trade("bob", "offer", 5).micros
+    made.sell([TokenBid("bob", 5, 1)], 0.0)
+    assert not made.trade("offer", "bob", 5).micros
+    assert made.trade("offer", "bob", 5, fills=False).micros
+    assert made.held("bob") == 25 * MICRO
+
+
 AGENTS = st.sampled_from(["bob", "carol", "dave"])
 TOKENS = st.sampled_from([1, 3, 10, 40])
 
@@ -208,6 +238,14 @@ class MarketMachine(RuleBasedStateMachine):
         assert before - self.market.total == (tokens * MICRO if able else 0)
         if able:
             self.spent.append((self.now, tokens))
+
+    @rule(agent=AGENTS, tokens=TOKENS)
+    def regret(self, agent: str, tokens: int) -> None:
+        """Spend, and send nothing."""
+        before = self.market.purses()
+        if self.market.spend(agent, tokens, self.now):
+            self.market.put_back(agent, tokens)
+        assert self.market.purses() == before
 
     def conserves(self, act: object) -> None:
         assert callable(act)

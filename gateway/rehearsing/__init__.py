@@ -1,0 +1,1 @@
+"""The parts of a rehearsal: what happened, what would happen, and by what both are compared."""
