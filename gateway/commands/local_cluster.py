@@ -45,6 +45,8 @@ class LocalGateway:
     """Where agents connect."""
     metrics: str
     pid: int
+    page: str = ""
+    """The operator's page; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +203,5 @@ class LocalCluster:
             f"{host}:{event['port']}",
             f"http://{host}:{event['metrics_port']}/metrics",
             int(event["pid"]),
+            event["page"] or "",
         )

@@ -102,7 +102,7 @@ def _stop_when_told(*, until_eof: bool) -> asyncio.Event:
 async def _serve(settings: Settings, announce: str, *, until_eof: bool) -> None:
     stop = _stop_when_told(until_eof=until_eof)
     async with running_gateway(settings) as running:
-        _announce(settings, running.port, running.metrics_port, (), announce)
+        _announce(settings, running.port, running.metrics_port, running.page, (), announce)
         await stop.wait()
 
 
@@ -115,7 +115,8 @@ async def _serve_several(
     until_eof: bool,
 ) -> int:
     def tell(port: int, processes: Sequence[Facts]) -> None:
-        _announce(settings, port, processes[0]["metrics_port"], processes, announce)
+        first = processes[0]
+        _announce(settings, port, first["metrics_port"], first["page"], processes, announce)
 
     stop = _stop_when_told(until_eof=until_eof)
     return await supervise(settings, config, overrides, stop, tell)
@@ -125,6 +126,7 @@ def _announce(
     settings: Settings,
     port: int,
     metrics_port: int | None,
+    page: str | None,
     processes: Sequence[Facts],
     announce: str,
 ) -> None:
@@ -135,6 +137,7 @@ def _announce(
             "host": host,
             "port": port,
             "metrics_port": metrics_port,
+            "page": page,
             "pid": os.getpid(),
             **({"processes": processes} if processes else {}),
         }
@@ -146,5 +149,8 @@ def _announce(
     if metrics_port is not None:
         for one in ports:
             print(f"metrics on http://{host}:{one}/metrics", flush=True)
+    for address in [one["page"] for one in processes] or [page]:
+        if address is not None:
+            print(f"operator's page on {address}", flush=True)
     if settings.auth.development_secret_file is not None:
         print("development tokens are accepted; make one with: llmx token agent://NAME", flush=True)

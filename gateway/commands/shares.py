@@ -61,6 +61,7 @@ def shares_of(
             "server.port": str(own_ports[index]),
             "server.shared_port": str(shared_port),
             "server.metrics_port": _metrics_port(server.metrics_port, shared_port, index, count),
+            "page.port": _page_port(settings.page.port, index, count),
             "federation.unix": str(sockets[index]),
         }
         if federation.etcd is None:
@@ -77,6 +78,8 @@ def shares_of(
         for name, file in (
             ("mailbox.file", settings.mailbox.file),
             ("engine.records", settings.engine.records),
+            ("telemetry.audit", settings.telemetry.audit),
+            ("telemetry.traces_file", settings.telemetry.traces_file),
         ):
             if file is not None:
                 own[name] = str(_numbered(file, index + 1))
@@ -109,6 +112,17 @@ def _metrics_port(first: int | None, shared: int, index: int, count: int) -> str
         raise SettingsError(
             f"server.metrics_port={first}: {count} processes take {first} to {first + count - 1}, "
             f"which must be free and not hold the agents' port {shared}; 0 takes free ones"
+        )
+    return str(first + index)
+
+
+def _page_port(first: int | None, index: int, count: int) -> str:
+    if not first:
+        return "none" if first is None else "0"
+    if first + count - 1 > PORT_MAX:
+        raise SettingsError(
+            f"page.port={first}: {count} processes take {first} to {first + count - 1}; "
+            "0 takes free ones"
         )
     return str(first + index)
 

@@ -26,7 +26,7 @@ from gateway.commands.trouble import FAILED, OK, CommandError, complain
 from gateway.tokens import SECRET_FILE
 
 FORMED_SECONDS = 20.0
-SETTINGS = {"server.shutdown_grace": "2", "log.level": "warning"}
+SETTINGS = {"server.shutdown_grace": "2", "log.level": "warning", "page.port": "0"}
 
 
 def up(regions: str, etcd: str | None, state: Path | None, *, as_json: bool) -> int:
@@ -140,9 +140,10 @@ class Up:
             )
             return
         run_by = f"etcd {etcd.version}, process {etcd.pid}" if etcd.pid else "not ours"
-        rows = [("gateway", "region", "agents connect to", "metrics", "process")]
+        rows = [("gateway", "region", "agents connect to", "operator's page", "metrics", "process")]
         rows += [
-            (one.gateway_id, one.region, one.address, one.metrics, str(one.pid)) for one in gateways
+            (one.gateway_id, one.region, one.address, one.page, one.metrics, str(one.pid))
+            for one in gateways
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:

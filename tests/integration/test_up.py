@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def test_a_cluster_comes_up_says_when_one_dies_and_leaves_nobody_behind(tmp_path
         pids = pids_of(told)
         assert all(map(is_running, pids))
         assert [one["region"] for one in told["gateways"]] == ["eu", "us"]
+        with urllib.request.urlopen(told["gateways"][1]["page"], timeout=10) as page:
+            assert b"LLM-X" in page.read()
         assert "not_formed" not in "".join(cluster.lines)
         links = asked(tmp_path, told, "ctl", "links", "--json")
         assert (links.returncode, links.stderr) == (0, "")

@@ -87,6 +87,12 @@ def test_metrics_are_counted_up_or_take_free_ports_or_are_off() -> None:
     assert told("server__metrics_port", server__metrics_port="none") == ["none"] * 3
 
 
+def test_pages_are_counted_up_too_and_are_off_by_default() -> None:
+    assert told("page__port", page__port=9200) == ["9200", "9201", "9202"]
+    assert told("page__port", page__port=0) == ["0"] * 3
+    assert told("page__port") == ["none"] * 3
+
+
 def test_files_that_one_process_writes_are_numbered() -> None:
     given = {"mailbox__file": "/var/llmx/mail.sqlite", "engine__records": "/var/llmx/records"}
     assert told("mailbox__file", **given)[0] == "/var/llmx/mail-1.sqlite"
@@ -108,6 +114,7 @@ def test_profiles_are_kept_in_one_file_for_all_where_there_is_no_etcd() -> None:
         ({"server__unix": "/run/agents.sock"}, "server.unix=/run/agents.sock: several processes"),
         ({"server__metrics_port": 7599}, "server.metrics_port=7599: 3 processes take 7599 to 7601"),
         ({"server__metrics_port": 65_534}, "server.metrics_port=65534: "),
+        ({"page__port": 65_534}, "page.port=65534: 3 processes take 65534 to 65536"),
         ({"server__gateway_id": "a" * 62}, "server.gateway_id=aaa.*too long"),
         ({"federation__unix": f"/{'a' * 100}.sock"}, "federation.unix=.*100 bytes"),
         ({"federation__unix": "/run/a,b.sock"}, "federation.unix=.*comma"),
