@@ -32,11 +32,7 @@ from gateway.codec import EVENT_OF, event_of
 from gateway.duplicates import Duplicates
 from gateway.durability import NO_STORE, STORE_FAILS, Durability
 from gateway.envelope_head import Head, head_of
-from gateway.headers import (
-    AdmissionLimits,
-    HeaderCheck,
-    Sender,
-)
+from gateway.headers import AdmissionLimits, HeaderCheck, Sender
 from gateway.members import Member, Recipient
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
@@ -44,6 +40,8 @@ from gateway.outbox import Parcel, Pushed
 from gateway.policies import Policies
 from gateway.refusals import Fault, refusal_of
 from gateway.router import Audience, Router
+from gateway.settling.escrow import is_durable
+from gateway.telemetry.traffic import COUNTED
 from gateway.validation import Judgement, Validation
 from llmx.v1.envelope_pb2 import (
     ACT_MESSAGE,
@@ -113,6 +111,7 @@ class Admission:
             return self._refuse(member, "", UNREADABLE)
         now = self._now()
         msg_id, act, payload = envelope.msg_id, envelope.act, envelope.payload
+        member.traffic.received[act if 0 <= act < COUNTED else 0] += 1
         negotiation_id = envelope.negotiation_id
         over = member.allowance.take(now, len(raw), sender.system)
         ttl = self._headers.time_to_live(
@@ -308,6 +307,7 @@ class Admission:
         self, member: Member, envelope: Head | Envelope, key: str, opened: str, now: float
     ) -> None:
         """Know an admitted message when it comes again, and tell its sender if it asked."""
+        member.traffic.admitted[envelope.act] += 1
         self._duplicates.remember(key, opened, now)
         if envelope.quality_of_service == QUALITY_OF_SERVICE_ONCE:
             self._once.remember(key, opened, now)
@@ -351,8 +351,8 @@ class Admission:
         eligible, topics = zip(*called, strict=True)
         assert cause.body is not None, "a judged call has a payload"
         durability = self.durability
-        is_durable = envelope.durable or cause.body.get("durable") is True
-        if is_durable:
+        durable = is_durable(cause.body, self._call_limits.escrow, marked=envelope.durable)
+        if durable:
             fault = NO_STORE if durability is None else durability.hindrance()
             if fault is not None:
                 return self._refuse(member, envelope.msg_id, fault)
@@ -378,7 +378,7 @@ class Admission:
         # Protobuf merges concatenated messages, so the sender's bytes stay as they came.
         whole = cause.parcel.envelope + Envelope(negotiation_id=name).SerializeToString()
         parcel = msgspec.structs.replace(cause.parcel, envelope=whole, negotiation_id=name)
-        owed = durability.owe(member) if is_durable and durability is not None else None
+        owed = durability.owe(member) if durable and durability is not None else None
         cause = msgspec.structs.replace(cause, parcel=parcel, topics=topics, owed=owed)
         member.unjudged += 1
         full = self._negotiations.open(call, cause)

@@ -15,18 +15,21 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from secrets import token_bytes
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
 import structlog
 from grpc_health.v1 import health_pb2
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from federation.shelf import Shelf
 from gateway import cluster_figures
 from gateway.absences import Absences
 from gateway.admin import AdminService
-from gateway.admission import Admission
-from gateway.app_figures import add_gauges, add_governance_figures, add_store_figures
+from gateway.app_figures import (
+    add_gauges,
+    add_governance_figures,
+    add_store_figures,
+    add_telemetry_figures,
+)
 from gateway.app_limits import admission_limits, call_limits, mailbox_limits, member_limits
 from gateway.auth import build_authenticator
 from gateway.balance import Balance
@@ -40,6 +43,8 @@ from gateway.durability import Durability
 from gateway.durable_negotiations import DurableNegotiations
 from gateway.exchange import Exchange, StreamLimits
 from gateway.governance import Governance, governance_rules
+from gateway.governing.governing import Governing, keeper_of, shared_limits
+from gateway.governing.token_service import TokenService
 from gateway.known_resources import KnownResources
 from gateway.ledger_service import LedgerService
 from gateway.live_policies import LivePolicies
@@ -50,22 +55,19 @@ from gateway.members import Members
 from gateway.metrics import Metrics
 from gateway.negotiations import Negotiations
 from gateway.own_protocols import protocols_of
+from gateway.page.opening import operators_page
 from gateway.policies import Policies
 from gateway.policy_file import PolicyFile
 from gateway.records import Recorder
 from gateway.registration import RegistrationLimits
 from gateway.restoration import restore
 from gateway.roster import Roster
-from gateway.router import Router
+from gateway.scraping import ScrapePage
 from gateway.server import built_server, listen, set_readiness
-from gateway.settings import (
-    EngineSettings,
-    Settings,
-    SettingsError,
-)
+from gateway.settings import EngineSettings, Settings, SettingsError
 from gateway.store_file import running_store
+from gateway.telemetry.wiring import running_telemetry
 from gateway.upkeep import Upkeep, UpkeepLimits
-from gateway.validation import Validation
 from policy.acceptance import PolicyError
 from policy.probing import SECRET_BYTES
 
@@ -86,6 +88,7 @@ class Running:
 
     port: int
     metrics_port: int | None
+    page: str | None
     exchange: Exchange
     metrics: Metrics
     recorder: Recorder
@@ -108,12 +111,14 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
     metrics.limits_reached = members.allowances.over  # counted where they are reached
     authenticator = build_authenticator(settings.auth)
     async with (
-        Validation(settings.validation, limits, metrics) as validation,
+        running_telemetry(settings, now) as telemetry,
+        telemetry.validation(settings.validation, limits, metrics) as validation,
         running_store(settings.mailbox) as store,
     ):
         await authenticator.start(now())
         mailbox = Mailbox(mailbox_limits(settings.mailbox), store)
-        router = Router(
+        telemetry.watch_members(members)
+        router = telemetry.router(
             gateway_id, now, members, metrics, limits.ttl_default, AUDIENCE_MAX, mailbox
         )
         roster = None if store is None else Roster(store)
@@ -142,10 +147,11 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             now,
         )
         governance.rule(negotiations, recorder)
+        telemetry.watch_negotiations(negotiations, recorder)
         resources = KnownResources()
-        admission = Admission(
+        admission = telemetry.admission(
             admission_limits(limits),
-            call_limits(limits, settings.market, resources),
+            call_limits(limits, settings.market, settings.mailbox, resources),
             now,
             metrics,
             validation,
@@ -175,12 +181,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             registration,
             authenticator,
             members,
-            admission,
+            telemetry.admits(admission),
             router,
             absences,
             metrics,
             now,
         )
+        telemetry.watch_operators(exchange, live_policies)
         upkeep = Upkeep(
             UpkeepLimits(
                 limits.reconnect_grace_seconds,
@@ -210,10 +217,13 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             now,
         )
         add_gauges(metrics, exchange, members, negotiations, mailbox)
-        add_governance_figures(metrics, governance)
+        add_governance_figures(metrics, governance, telemetry.named)
+        add_telemetry_figures(metrics, telemetry, validation.pool, recorder, negotiations)
         market: Market | None = None
         if settings.market.is_on:
             market = Market(settings.market, gateway_id, members, negotiations, now, resources)
+            market.figures.register(metrics)
+            telemetry.watch_ledger(market.store)
         durability: Durability | None = None
         if store is not None and roster is not None:
             assert isinstance(negotiations, DurableNegotiations), "it is made for the store"
@@ -241,7 +251,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             admin,
             LedgerService(exchange.authenticate, None if market is None else market.view),
             MarketService(exchange.authenticate, governance),
+            TokenService(exchange.authenticate, shared_limits(market, gateway_id), now),
             shares_port=settings.server.shared_port is not None,
+            interceptors=(telemetry.methods,),
         )
         port = listen(server, settings.server)
         view.agents_address = f"{settings.server.host}:{port}"
@@ -259,12 +271,14 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             validation,
             metrics,
             durability,
+            telemetry,
         )
         registry = CollectorRegistry()
         registry.register(metrics)
+        ProcessCollector(registry=registry)
         scrape = None
         if settings.server.metrics_port is not None:
-            scrape = _scrape(settings.server.metrics_port, settings.server.host, registry)
+            scrape = ScrapePage.served(settings.server.metrics_port, settings.server.host, registry)
         await server.start()
         gc.collect()
         gc.freeze()  # what is alive now stays: a full collection must not walk it every time
@@ -273,7 +287,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         async with tasks:
             chores: list[Coroutine[Any, Any, None]]
             chores = [shard.run() for shard in negotiations.shards]
-            chores += [exchange.confirm(), upkeep.run(), absences.run()]
+            chores += [exchange.confirm(), upkeep.run(), absences.run(), telemetry.lag.run()]
             chores.append(authenticator.run(now))
             if durability is not None:
                 chores.append(durability.purge(negotiations.is_known))
@@ -290,6 +304,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
 
             draining.on_change = open_door
             joined = AsyncExitStack()
+            page = await joined.enter_async_context(
+                operators_page(settings, authenticator, view, parts, recorder, market, now)
+            )
             cluster: Cluster | None = None
             if settings.federation.is_on:
                 cluster = Cluster(settings, parts, view.agents_address, now)
@@ -303,8 +320,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     await shelf.begun(POLICIES_SECONDS)
                 draining.addresses = lambda: named or cluster.addresses()
                 draining.hand_over = cluster.inheritance.hand_over
-                metrics.gauges.update(cluster_figures.gauges(cluster))
-                metrics.sums.update(cluster_figures.sums(cluster))
+                cluster_figures.add_to(metrics, cluster)
                 if settings.server.shared_port is not None:
                     balance = Balance(exchange.sessions, members.tenants, cluster.siblings, now)
                     balance.is_paused = lambda: draining.is_moving
@@ -313,11 +329,15 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                 if cluster is not None:
                     market.join(cluster)
                 await joined.enter_async_context(market.running())
+            etcd = None if cluster is None else cluster.etcd
+            kept = keeper_of(store, etcd, settings.federation.cluster)
+            governing = Governing(governance, gateway_id, kept, market)
+            await joined.enter_async_context(governing.running(negotiations))
             await set_readiness(readiness, SERVING)
             try:
-                metrics_port = scrape.server_port if scrape else None
+                metrics_port = scrape.port if scrape else None
                 _log_listening(settings, port, metrics_port)
-                yield Running(port, metrics_port, exchange, metrics, recorder)
+                yield Running(port, metrics_port, page, exchange, metrics, recorder)
             finally:
                 stopping_at, vanished = now(), metrics.streams_ended["client_vanished"]
                 log.info("stopping", streams=len(exchange.sessions))
@@ -334,8 +354,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
                     task.cancel()
                 await absences.stop()
                 if scrape is not None:
-                    scrape.shutdown()
-                    scrape.server_close()
+                    scrape.close()
                 recorder.close()
                 log.info(
                     "stopped",
@@ -373,15 +392,3 @@ def _policies(engine: EngineSettings) -> Policies:
         raise SettingsError(
             f"engine.default_policy={engine.default_policy} and engine.profiles: {error}"
         ) from error
-
-
-def _scrape(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
-    """Serve the metrics; raises SettingsError when the port is taken."""
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise SettingsError(
-            f"server.metrics_port={port}: {error.strerror} on {host}; "
-            "--metrics-port 0 takes a free port, none does without"
-        ) from error
-    return server

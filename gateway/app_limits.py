@@ -14,6 +14,7 @@ from gateway.settings import (
     MailboxSettings,
     MarketSettings,
 )
+from gateway.settling.escrow import escrow_of
 
 
 def member_limits(limits: LimitSettings) -> MemberLimits:
@@ -55,10 +56,17 @@ def admission_limits(limits: LimitSettings) -> AdmissionLimits:
 
 
 def call_limits(
-    limits: LimitSettings, market: MarketSettings, resources: KnownResources
+    limits: LimitSettings,
+    market: MarketSettings,
+    mailbox: MailboxSettings,
+    resources: KnownResources,
 ) -> CallLimits:
     return CallLimits(
-        limits.deadline_seconds_max, limits.linger_seconds, market.is_on, resources.most_units
+        limits.deadline_seconds_max,
+        limits.linger_seconds,
+        market.is_on,
+        resources.most_units,
+        escrow_of(lasts=market.outlives_gateway, has_journal=mailbox.file is not None),
     )
 
 

@@ -12,6 +12,7 @@ from gateway.call_stakes import stakes_of
 from gateway.codec import reply_by
 from gateway.policies import Policies
 from gateway.refusals import Fault
+from gateway.settling.escrow import Escrow
 from policy.call import Call
 from policy.issues import IssueError, issues_of
 from policy.protocols import PROTOCOLS, Protocol
@@ -38,6 +39,8 @@ class CallLimits:
     """Can awards hold resources and credit?"""
     most_units: Callable[[str, str], int | None] = unknown
     """How many units of a tenant's resource one award can have; None when nobody knows."""
+    escrow: Escrow = "plain"
+    """What becomes of calls whose price waits for a report."""
 
 
 def call_of(
@@ -87,6 +90,7 @@ def call_of(
         direction,
         has_ledger=limits.has_ledger,
         most_units=partial(limits.most_units, tenant),
+        escrow=limits.escrow,
         now=now,
     )
     if isinstance(stakes, Fault):

@@ -25,7 +25,7 @@ from federation.etcd import EtcdClient
 from federation.greeting import PROTOCOL_VERSION
 from federation.link import LinkLimits
 from federation.membership import MemberInfo
-from federation.peer_states import LinkState
+from federation.peer_states import UNHEARD, LinkState, PeerView
 from federation.peering import OwnGateway, PeerAddress, Peering, PeeringLimits
 from federation.regional_topics import RegionalTopics
 from gateway.awards import AwardGate
@@ -74,6 +74,7 @@ class Cluster:
             now,
         )
         self.peers.durability = parts.durability
+        parts.telemetry.watch_peers(self.peers)
         self.handover = Handover(parts.members, self.peers, parts.absences, parts.mailbox, now)
         self.presence = Presence(
             parts.members,
@@ -163,6 +164,10 @@ class Cluster:
     def links(self) -> list[LinkState]:
         """Return the state of every link."""
         return [] if self._peering is None else self._peering.links()
+
+    def view_of(self, gateway_id: str) -> PeerView:
+        """Return what another gateway has said of itself in its heartbeats."""
+        return UNHEARD if self._peering is None else self._peering.view(gateway_id)
 
     def addresses(self, *, without_siblings: bool = False) -> tuple[str, ...]:
         """Return where agents can go instead; siblings are processes that stop with this one."""
@@ -304,7 +309,7 @@ class Cluster:
         negotiations, is_for_all = self._parts.negotiations, federation.awards == "all"
         self.gate = AwardGate(
             self.gateway_id,
-            written.propose,
+            self._parts.telemetry.awarding(written.propose),
             negotiations.perform,
             lambda negotiation_id: is_for_all or self._is_durable(negotiation_id),
         )
@@ -327,6 +332,11 @@ class Cluster:
     def lease_seconds_left(self) -> float:
         """Return in how many seconds others may take this gateway for gone."""
         return self.discovery.sure_until - self._now()
+
+    @property
+    def lease_seconds(self) -> float:
+        """Return for how long a lease is sure when it has just been confirmed."""
+        return self._settings.federation.lease_seconds
 
     @property
     def remote_agents(self) -> int:

@@ -30,6 +30,7 @@ from gateway.negotiations import Negotiations
 from gateway.router import Router
 from gateway.settings import FederationSettings, SettingsError
 from gateway.settings_federation import PEER
+from gateway.telemetry.wiring import Telemetry
 from gateway.validation import Validation
 from llmx.v1 import peering_service_pb2
 
@@ -52,6 +53,7 @@ class Parts:
     validation: Validation
     metrics: Metrics
     durability: Durability | None
+    telemetry: Telemetry
 
 
 def peer_server(

@@ -36,6 +36,7 @@ class Head(Protocol):
     quality_of_service: int
     durable: bool
     receipt: int
+    traceparent: str
     scope: bytes
     """A serialised Scope; empty when there is none."""
 

@@ -20,7 +20,6 @@ from google.protobuf.message import DecodeError
 
 from gateway.absences import Absences
 from gateway.acts import ACTS
-from gateway.admission import Admission
 from gateway.auth import Authenticator, AuthFault, Identity
 from gateway.clock import Clock
 from gateway.handover import Arrival
@@ -32,6 +31,7 @@ from gateway.refusals import Fault, refusal_of
 from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
 from gateway.router import Router
 from gateway.session import Context, Session, told_expiry
+from gateway.telemetry.admitting import Admits
 from llmx.v1.exchange_service_pb2 import Hello, RenewToken, Welcome
 from llmx.v1.receipt_pb2 import RECEIPT_STAGE_ADMITTED, Receipt
 from llmx.wire.v1.frame_pb2 import RequestFrame
@@ -48,6 +48,7 @@ RECONNECTS_PER_SECOND = 1_000
 
 
 Fetch = Callable[[str, str, str, int], Awaitable[Arrival | None]]
+OnStream = Callable[[str, Identity | None, str], None]
 
 
 async def _fetch_nobody(
@@ -81,7 +82,7 @@ class Exchange:
         registration: RegistrationLimits,
         authenticator: Authenticator,
         members: Members,
-        admission: Admission,
+        admission: Admits,
         router: Router,
         absences: Absences,
         metrics: Metrics,
@@ -103,6 +104,8 @@ class Exchange:
         self._streams = 0
         self.is_closed = False
         """Is nobody let in, because the gateway is being emptied?"""
+        self.on_stream: OnStream = lambda kind, identity, how: None
+        """Hears that a stream has opened or ended, or that its token was not taken."""
         self.fetch: Fetch = _fetch_nobody
         """Brings an agent here whose home is another gateway."""
         self.left: list[Member] = []
@@ -119,6 +122,7 @@ class Exchange:
         identity = await self._authenticator.verify(token.strip(), self._now())
         if isinstance(identity, AuthFault):
             self._metrics.streams_ended[f"token_{identity.code}"] += 1
+            self.on_stream("token_refused", None, identity.code)
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,
                 f"{identity.code}: {identity.reason}; {identity.remedy}",
@@ -173,13 +177,14 @@ class Exchange:
             self._settle,
             self._router.delivered,
         )
-        member.stream = session
+        member.stream, member.is_system = session, identity.system
         self._members.arrive(member)
         self._members.changed(member)  # not before, for until now it may have been away
         self._absences.back(member)
         self.sessions.add(session)
         reason = "client_vanished"  # unless run returns: grpc cancels us when the call breaks
         log.debug("stream opened", agent=member.agent_id, tenant=identity.tenant)
+        self.on_stream("stream_opened", identity, "resumed" if resumed else "begun")
         try:
             reason = await session.run(self._welcome(member, identity, resumed))
         finally:
@@ -196,6 +201,7 @@ class Exchange:
                     waiting_max=member.outbox.messages_max,
                 )
             log.debug("stream ended", agent=member.agent_id, reason=reason)
+            self.on_stream("stream_ended", identity, reason)
 
     def _resume(self, member: Member, hello: Hello, received: int) -> bool:
         """Go on with the member's session if its Hello proves that it was the agent's.
@@ -343,6 +349,7 @@ class Exchange:
             )
         else:
             session.sender = Sender(member, _numbers(identity.acts), identity.system)
+            member.is_system = identity.system
             session.renewed(identity)
             return
         self._metrics.refused[fault.code] += 1

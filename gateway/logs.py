@@ -20,9 +20,12 @@ from google.protobuf.message import DecodeError
 
 from gateway.clock import iso_text
 from gateway.settings import LogSettings
+from gateway.telemetry.names import hashed
 
 TOKENS: Final = frozenset({"token", "authorization", "secret", "development_secret", "password"})
 PAYLOADS: Final = frozenset({"payload", "payloads", "body", "fields", "envelope", "frame"})
+NAMES: Final = frozenset({"agent", "tenant", "budget", "key"})
+"""Members that name an agent, a tenant or what is theirs."""
 REMOVED: Final = "[removed]"
 _DEPTH_MAX: Final = 6
 _HARMLESS_MAX: Final = 1_000
@@ -51,7 +54,7 @@ def set_up_logs(settings: LogSettings, stream: TextIO | None = None, process: st
             structlog.processors.add_log_level,
             _add_time,
             *([_Signed(process)] if process else []),
-            _Confidential(payloads=settings.payloads),
+            _Confidential(payloads=settings.payloads, names=settings.names == "plain"),
             *tracebacks,
             renderer,
         ],
@@ -129,8 +132,9 @@ _LIBRARIES: Final = _Libraries(logging.WARNING)
 class _Confidential:
     """Takes confidential members out of an event; their names stay, so that one knows."""
 
-    def __init__(self, *, payloads: bool) -> None:
-        self._names = TOKENS if payloads else TOKENS | PAYLOADS
+    def __init__(self, *, payloads: bool, names: bool = True) -> None:
+        self._removed = TOKENS if payloads else TOKENS | PAYLOADS
+        self._hashed = frozenset[str]() if names else NAMES
         self._harmless: set[str] = set()
 
     def __call__(
@@ -140,12 +144,15 @@ class _Confidential:
         if harmless.issuperset(event) and _SCALARS.issuperset(map(type, event.values())):
             return event  # as nearly always
         if len(harmless) < _HARMLESS_MAX:  # lines of code spell names out, so there are not many
-            harmless.update(name for name in event if name.lower() not in self._names)
+            unsafe = self._removed | self._hashed
+            harmless.update(name for name in event if name.lower() not in unsafe)
         return {name: self._cleaned(name, value, _DEPTH_MAX) for name, value in event.items()}
 
     def _cleaned(self, name: str, value: object, depth: int) -> object:
-        if name.lower() in self._names:
+        if name.lower() in self._removed:
             return REMOVED
+        if name.lower() in self._hashed and isinstance(value, str):
+            return hashed(value)
         if not depth:
             return REMOVED if isinstance(value, Mapping | list | tuple) else value
         if isinstance(value, Mapping):

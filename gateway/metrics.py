@@ -7,18 +7,17 @@ Labels are bounded: codes, states and acts are enumerations, and no label names 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-Labelled = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
-"""Returns the values of a gauge, each with its labels."""
+from gateway.telemetry.timing import LONG, SHORT, Timing, Timings, histogram
 
-DECISION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+Labelled = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+"""Returns the values of a gauge or a counter, each with its labels."""
 
 
 class Metrics(Collector):
@@ -46,18 +45,27 @@ class Metrics(Collector):
         self.limits_reached: Counter[str] = Counter()
         self.finished: Counter[str] = Counter()
         self.streams_ended: Counter[str] = Counter()
-        self._decision_counts = [0] * (len(DECISION_BUCKETS) + 1)
-        self._decision_sum = 0.0
+        self._decisions = Timing(LONG)
+        self.inline_validation = Timing(SHORT)
+        self.worker_validation = Timing(LONG)
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.sums: dict[str, tuple[str, Callable[[], float]]] = {}
         """Counters that others keep."""
         self.labelled: dict[str, tuple[str, tuple[str, ...], Labelled]] = {}
         """Gauges with labels of a bounded number of values each."""
+        self.labelled_sums: dict[str, tuple[str, tuple[str, ...], Labelled]] = {}
+        """The same of counters."""
+        self.timings: dict[str, tuple[str, tuple[str, ...], Timings]] = {}
+        """Histograms that others keep."""
 
     def decided(self, seconds: float) -> None:
         """Count a decision that came `seconds` after its call."""
-        self._decision_counts[bisect_left(DECISION_BUCKETS, seconds)] += 1
-        self._decision_sum += seconds
+        self._decisions.add(seconds)
+
+    @property
+    def decisions(self) -> Timing:
+        """How long decisions took."""
+        return self._decisions
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric for a scrape."""
@@ -98,7 +106,21 @@ class Metrics(Collector):
             for word, count in sorted(counts.items()):
                 family.add_metric([word], count)
             yield family
-        yield self._decisions()
+        yield histogram(
+            "llmx_decision_seconds",
+            "Time from a call's admission to its outcome.",
+            (),
+            lambda: [((), self._decisions)],
+        )
+        yield histogram(
+            "llmx_validation_seconds",
+            "Time to judge a payload, by place; inline one of 64 is timed.",
+            ("place",),
+            lambda: [
+                (("inline",), self.inline_validation),
+                (("worker",), self.worker_validation),
+            ],
+        )
         for name, (meaning, read) in self.sums.items():
             yield CounterMetricFamily(name, meaning, value=read())
         for name, (meaning, read) in self.gauges.items():
@@ -108,14 +130,10 @@ class Metrics(Collector):
             for values, figure in read_all():
                 gauge.add_metric(values, figure)
             yield gauge
-
-    def _decisions(self) -> Metric:
-        family = HistogramMetricFamily(
-            "llmx_decision_seconds", "Time from a call's admission to its outcome."
-        )
-        buckets, total = [], 0
-        for bound, count in zip((*DECISION_BUCKETS, "+Inf"), self._decision_counts, strict=True):
-            total += count
-            buckets.append((str(bound), total))
-        family.add_metric([], buckets, self._decision_sum)
-        return family
+        for name, (meaning, labels, read_all) in self.labelled_sums.items():
+            counter = CounterMetricFamily(name, meaning, labels=labels)
+            for values, figure in read_all():
+                counter.add_metric(values, figure)
+            yield counter
+        for name, (meaning, labels, read_timings) in self.timings.items():
+            yield histogram(name, meaning, labels, read_timings)

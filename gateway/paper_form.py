@@ -102,6 +102,10 @@ def to_json(envelope: Envelope) -> dict[str, Any]:
         head["receipt"] = _RECEIPTS[envelope.receipt]
     if envelope.sent_before:
         head["sent_before"] = True
+    if envelope.traceparent:
+        head["traceparent"] = envelope.traceparent
+    if envelope.tracestate:
+        head["tracestate"] = envelope.tracestate
     return {"envelope": head, "payload": payload}
 
 
@@ -132,6 +136,8 @@ def from_json(message: Mapping[str, Any] | bytes | str) -> Envelope:
         in_reply_to=head.get("in_reply_to", ""),
         durable=head.get("durable", False),
         sent_before=head.get("sent_before", False),
+        traceparent=head.get("traceparent", ""),
+        tracestate=head.get("tracestate", ""),
         payload=orjson.dumps(payload),
     )
     envelope.act = act  # type: ignore[assignment]  # the stubs tell the enum from its numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -11,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from gateway.admin import AdminService
 from gateway.control import ControlService
 from gateway.exchange import Exchange
+from gateway.governing.token_service import TokenService
 from gateway.ledger_service import LedgerService
 from gateway.market_service import MarketService
 from gateway.settings import ServerSettings
@@ -20,12 +22,14 @@ from llmx.v1 import (
     exchange_service_pb2,
     ledger_service_pb2,
     market_service_pb2,
+    token_service_pb2,
 )
 
 EXCHANGE = exchange_service_pb2.DESCRIPTOR.services_by_name["ExchangeService"].full_name
 CONTROL = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
 ADMIN = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 MARKET = market_service_pb2.DESCRIPTOR.services_by_name["MarketService"].full_name
+TOKENS = token_service_pb2.DESCRIPTOR.services_by_name["TokenService"].full_name
 LEDGER = ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name
 
 FRAME_DISCARD_BYTES_MAX = 128 * 1024 * 1024
@@ -40,10 +44,13 @@ def built_server(
     admin: AdminService | None = None,
     ledger: LedgerService | None = None,
     market: MarketService | None = None,
+    tokens: TokenService | None = None,
     *,
     shares_port: bool = False,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
+        interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", FRAME_DISCARD_BYTES_MAX),
             ("grpc.max_send_message_length", -1),
@@ -57,7 +64,7 @@ def built_server(
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
+        ],
     )
     # Without (de)serialisers grpc hands over raw bytes, so an envelope is never built twice.
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
@@ -81,12 +88,17 @@ def built_server(
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(MARKET, market.handlers()),)
         )
+    if tokens is not None:
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(TOKENS, tokens.handlers()),)
+        )
     readiness = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
     names = [EXCHANGE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME]
     names += [] if admin is None else [ADMIN]
     names += [] if ledger is None else [LEDGER]
     names += [] if market is None else [MARKET]
+    names += [] if tokens is None else [TOKENS]
     reflection.enable_server_reflection(names, server)
     return server, readiness
 

@@ -21,7 +21,6 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from gateway.admission import Admission
 from gateway.auth import Identity
 from gateway.clock import Clock
 from gateway.endings import STATUS_OF, Ending
@@ -30,6 +29,7 @@ from gateway.link import Heard, Link
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
+from gateway.telemetry.admitting import Admits
 from llmx.v1.exchange_service_pb2 import SlowConsumer, TokenRenewed
 from llmx.wire.v1.frame_pb2 import RequestBatchBytes, RequestFrame, ResponseFrame
 
@@ -68,7 +68,7 @@ class Session:
         context: Context,
         sender: Sender,
         identity: Identity,
-        admission: Admission,
+        admission: Admits,
         now: Clock,
         metrics: Metrics,
         frame_bytes_max: int,

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
+from gateway.page.settings import PageSettings
 from gateway.settings_contradictions import contradictions
 from gateway.settings_federation import FederationSettings
 from gateway.settings_governance import GovernanceSettings
@@ -39,6 +40,7 @@ from gateway.settings_groups import (
     ValidationSettings,
 )
 from gateway.settings_market import MarketSettings
+from gateway.settings_telemetry import TelemetrySettings
 from gateway.settings_words import accepted, as_text, example
 
 __all__ = [
@@ -50,9 +52,11 @@ __all__ = [
     "LogSettings",
     "MailboxSettings",
     "MarketSettings",
+    "PageSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "TelemetrySettings",
     "ValidationSettings",
     "load_settings",
     "setting_fields",
@@ -83,6 +87,8 @@ class Settings(BaseSettings):
     federation: FederationSettings = FederationSettings()
     governance: GovernanceSettings = GovernanceSettings()
     market: MarketSettings = MarketSettings()
+    page: PageSettings = PageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -16,6 +16,7 @@ from gateway.settings_groups import (
     ServerSettings,
 )
 from gateway.settings_market import MarketSettings
+from gateway.settings_telemetry import TelemetrySettings
 from gateway.settings_words import as_text
 
 PORT_MAX: Final = 65_535
@@ -53,6 +54,10 @@ class Given(Protocol):
     def market(self) -> MarketSettings:
         """What awards hold."""
 
+    @property
+    def telemetry(self) -> TelemetrySettings:
+        """What is seen of it."""
+
 
 def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
     """Yield settings that are right alone and wrong together, with what would work."""
@@ -62,6 +67,7 @@ def contradictions(settings: Given) -> Iterator[tuple[str, str, str]]:
     if auth.jwks_file is not None and auth.jwks_url is not None:
         yield "auth", "jwks_url", "there is a jwks_file too; give one of them"
     yield from _of_federation(server, settings.federation)
+    yield from _of_telemetry(settings.telemetry)
     yield from _of_market(settings.market, settings.mailbox, settings.federation)
     if settings.engine.policies is not None and settings.federation.etcd is not None:
         yield "engine", "policies", "federation.etcd keeps the profiles; leave out one of the two"
@@ -208,3 +214,12 @@ def _of_market(
         yield "market", "store", "gateways of a cluster share one ledger; set it to etcd, or none"
     if market.catalogue is not None and not market.is_on:
         yield "market", "catalogue", "needs market.store beside it; for example memory"
+
+
+def _of_telemetry(telemetry: TelemetrySettings) -> Iterator[tuple[str, str, str]]:
+    if telemetry.traces == "file" and telemetry.traces_file is None:
+        yield "telemetry", "traces", "needs telemetry.traces_file; name a file, or export to otlp"
+    if telemetry.traces != "file" and telemetry.traces_file is not None:
+        yield "telemetry", "traces_file", 'needs telemetry.traces beside it; set that to "file"'
+    if telemetry.audit is None and telemetry.audit_key_file is not None:
+        yield "telemetry", "audit_key_file", "needs telemetry.audit; name the file of the audit"

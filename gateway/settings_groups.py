@@ -316,3 +316,8 @@ class LogSettings(Group):
     payloads: bool = Field(
         default=False, description="Write payloads too; they hold what agents tell each other"
     )
+    names: Literal["plain", "hashed"] = Field(
+        default="plain",
+        description="How logs, audit and traces name agents and tenants; hashed, by the first of "
+        "their SHA-256",
+    )

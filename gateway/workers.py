@@ -153,6 +153,11 @@ class ValidationPool:
         """The process ids of the workers that are up."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return self._queue.qsize()
+
     async def start(self) -> None:
         """Start the workers and wait until each is ready, or has failed to start.
 

@@ -18,6 +18,7 @@ LINES_MAX = 400
 TEXT = {".md", ".py", ".toml", ".yaml", ".yml", ".json", ".proto", ".txt", ".in", ".cfg", ".sh", ""}
 FILE_BYTES_MAX = 1 << 20
 SKIPPED = {".git", ".venv", "node_modules", "build", "dist", "htmlcov", "__pycache__"}
+SKIPPED |= {"runs", "profiles"}  # what measurements leave behind
 
 LONG_FOR_A_REASON: dict[str, str] = {}
 
@@ -54,6 +55,7 @@ PURE = {
     },
     "federation/etcd": {"history", "transactions"},
     "gateway": {"outbox", "link", "mailbox_index", "quota", "allowances", "duplicates"},
+    "gateway/telemetry": {"audit_chain", "names"},
     "client/llmx": {"inbox", "link", "outbox", "route", "seen"},
 }
 IMPURE_POLICY = {"shard", "store"}
@@ -253,7 +255,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 def test_requirements_are_pinned_and_say_nothing_of_where_they_came_from() -> None:
     """Who installs chooses the index; the versions are ours."""
     pin = re.compile(r"^[a-z0-9._-]+==[\w.!+]+( ; .+)?$")
-    for name in ("run", "dev", "negmas"):
+    for name in ("run", "traces", "dev", "negmas", "bench", "load", "profile"):
         lines = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8").splitlines()
         loose = [line for line in lines if not pin.match(line)]
         assert lines, name
@@ -279,6 +281,15 @@ def test_what_the_packages_need_is_what_is_pinned() -> None:
         project = tomllib.loads((ROOT / file).read_text("utf-8"))["project"]
         needed = {re.split(r"[\s=<>;~!\[]", need)[0] for need in project["dependencies"]}
         assert needed - {"llmx"} <= pinned, file
+
+
+def test_what_an_extra_needs_is_pinned_in_a_file_of_its_own() -> None:
+    """Who switches something on that is optional gets what was tested with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for extra, needs in project["optional-dependencies"].items():
+        lines = (ROOT / "requirements" / f"{extra}.txt").read_text("utf-8").splitlines()
+        pinned = {line.split("==")[0] for line in lines}
+        assert {re.split(r"[\s=<>;~!\[]", need)[0] for need in needs} <= pinned, extra
 
 
 def test_the_folder_of_the_protos_is_no_package() -> None:

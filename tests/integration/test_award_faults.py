@@ -27,7 +27,7 @@ PAID_FOR = [step.name for step in STEPS if step.plot in PAID]
     ("store", "steps"),
     [
         ("file", ("written",)),
-        ("file", ("paying",)),
+        ("file", ("owed", "paying")),
         ("etcd", ("writing",)),
     ],
 )

@@ -53,6 +53,13 @@ def leave(name: str, offer_id: str = "", msg_id: str = "") -> RejectReceived:
     return RejectReceived(f"agent://{name}", msg_id or f"{name}-leaves", offer_id)
 
 
+def refusal_of(game: Bargain) -> tuple[str, str]:
+    """Return the reason and the remedy of the refusal that the last event led to."""
+    (refused,) = game.history[-1][1]
+    assert isinstance(refused, Refuse)
+    return refused.reason, refused.remedy
+
+
 def words(effect: Effect) -> str:
     """Return an effect as a sentence."""
     match effect:

@@ -51,8 +51,9 @@ from policy.events import (
     Settled,
     ThinkingReceived,
 )
+from policy.ledger import MICROS
 from policy.protocols import PROTOCOLS
-from policy.stakes import MICROS, Lock, Stake
+from policy.stakes import Lock, Stake
 from policy.table import Record, trace
 
 DEADLINE = 10.0

@@ -51,7 +51,7 @@ async def test_a_refusal_is_logged_with_what_it_is_about(store: MemoryStore) -> 
             "key": "b",
             "code": "CREDIT_SHORT",
             "subject": "alice",
-            "detail": "50 are wanted, 0 available",
+            "detail": "0.00005 credits are wanted, 0 available",
         }
     ]
 
@@ -64,4 +64,5 @@ async def test_what_is_owed_and_not_done_is_an_error(store: MemoryStore) -> None
         store.memory.is_away = True
         await commits.owed(BURN, until=1.0)
     told = [line.get("reason") for line in logs if line["log_level"] == "error"]
-    assert told == ["CREDIT_SHORT: 50 are wanted, 5 available", "it took too long"]
+    short = "CREDIT_SHORT: 0.00005 credits are wanted, 0.000005 available"
+    assert told == [short, "it took too long"]

@@ -11,13 +11,15 @@ from gateway.commands import ledger
 COMMANDS = {
     ("ledger",): ("ledger",),
     ("ledger", "of", "agent://alice", "--lines", "7"): ("statement", "agent://alice", 7),
-    ("ledger", "give", "agent://alice", "2.5", "--key", "k"): ("give", "agent://alice", 2.5, "k"),
-    ("ledger", "give", "agent://alice", "--", "-5"): ("give", "agent://alice", -5.0, ""),
-    ("ledger", "refund", "h"): ("refund", "h", 0.0, ""),
-    ("ledger", "budget", "vision", "9", "--per", "project"): ("budget", "vision", 9.0, None),
-    ("ledger", "budget", "agent://a", "9"): ("budget", "agent://a", 9.0, 3600.0),
+    ("ledger", "give", "agent://a", "2.5", "--key", "k"): ("give", "agent://a", 2_500_000, "k"),
+    ("ledger", "give", "agent://alice", "--", "-5"): ("give", "agent://alice", -5_000_000, ""),
+    ("ledger", "refund", "h", "0.000001"): ("refund", "h", 1, ""),
+    ("ledger", "refund", "h"): ("refund", "h", 0, ""),
+    ("ledger", "budget", "vision", "9", "--per", "project"): ("budget", "vision", 9_000_000, None),
+    ("ledger", "budget", "agent://a", "9"): ("budget", "agent://a", 9_000_000, 3600.0),
     ("resources", "--prefix", "g"): ("resources", "g"),
-    ("resources", "set", "gpu", "8"): ("set_resource", "gpu", 8),
+    ("resources", "set", "gpu", "8"): ("set_resource", "gpu", 8, None),
+    ("resources", "set", "gpu", "8", "--reserve", "0.25"): ("set_resource", "gpu", 8, 0.25),
 }
 
 

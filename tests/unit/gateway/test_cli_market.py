@@ -10,10 +10,10 @@ from gateway import cli
 from gateway.cli_market import market_app
 
 
-def test_there_are_two_commands_which_speak_to_programs_too() -> None:
+def test_there_are_three_commands_which_speak_to_programs_too() -> None:
     command = typer.main.get_command(market_app)
     assert hasattr(command, "commands")
-    assert sorted(command.commands) == ["rate", "show"]
+    assert sorted(command.commands) == ["rate", "show", "tokens"]
     for one in command.commands.values():
         known = {option for param in one.params for option in param.opts}
         assert {"--json", "--gateway", "--token", "--tls"} <= known

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from gateway.commands import ctl_market
 from gateway.commands.admin import Reached
-from gateway.commands.ctl_market import MarketCtl, standings_table
+from gateway.commands.ctl_market import MarketCtl, limits_table, standings_table
 from llmx.v1.admin_service_pb2 import ListMembersResponse
 from llmx.v1.cluster_pb2 import Cluster, ClusterMember
 from llmx.v1.market_pb2 import Evenness, Market, Ring, Standing
+from llmx.v1.token_pb2 import TokenLimit
 
 MARKET = Market(
     evenness=[Evenness(of="awards", index=0.5, agents=2), Evenness(of="latency", nothing=True)],
@@ -29,7 +30,7 @@ MARKET.window.FromSeconds(3600)
 def test_a_market_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     MarketCtl("eu:1", None, None, as_json=False)._tell("eu", MARKET)
     told = capsys.readouterr().out
-    assert "eu, what it has decided in 1:00:00; 7 rounds probed" in told
+    assert "eu, what it knows of 1:00:00; 7 rounds probed" in told
     assert "awards 0.50 of 2, latency – of 0" in told
     assert "suspected in procure gpu: agent://a, agent://b" in told
     assert "agent://bob" in told and "0.400" in told
@@ -52,6 +53,16 @@ def test_a_table_has_a_row_for_each_agent() -> None:
     with console.capture() as shown:
         console.print(standings_table(MARKET))
     assert "agent://bob" in shown.get() and "12.5" in shown.get()
+
+
+def test_a_table_of_limits_has_a_row_for_each_limit() -> None:
+    limit = TokenLimit(
+        name="search", rate=10, burst=50, reserve=0.2, pool=7.25, price_micros=250_000
+    )
+    console = Console(width=100, record=True, markup=False)
+    with console.capture() as shown:
+        console.print(limits_table([limit]))
+    assert {"search", "10/s", "50", "20%", "7.2", "0.25"} <= set(shown.get().split())
 
 
 async def test_every_gateway_is_asked_and_one_that_fails_is_named(

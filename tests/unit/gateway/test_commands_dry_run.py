@@ -61,3 +61,23 @@ def test_a_line_that_cannot_be_read_is_named_and_the_others_are_compared(
     assert dry_run("quick", LOW, [torn], as_json=False) == 1
     said = capsys.readouterr()
     assert "torn.jsonl, line 12" in said.err and "11 of 11" in said.out
+
+
+def test_what_cannot_be_compared_is_told_with_why_and_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.loads(line) for line in TRACE.read_text().splitlines()]
+    for line in lines[:4]:
+        line["call"]["protocol"] = "alternating-offers"
+    lines[4]["call"]["protocol"] = "dutch"
+    trace = tmp_path / "mixed.jsonl"
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert dry_run("quick", LOW, [trace], as_json=False) == 0
+    said = capsys.readouterr().out
+    ids = [line["call"]["negotiation_id"] for line in lines]
+    why = "in alternating-offers the two parties decide, whatever the profile"
+    assert f"4 not compared: {why} ({', '.join(ids[:3])}, …)" in said
+    assert f"its moves are not known here ({ids[4]})" in said
+    assert dry_run("quick", LOW, [trace], as_json=True) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["reason"] for one in told[:2]] == [why, why]

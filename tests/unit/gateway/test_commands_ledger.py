@@ -59,12 +59,16 @@ def test_an_operator_sets_a_market_up_and_sees_what_becomes_of_it(
 ) -> None:
     code, said = typed("resources", "")
     assert code == 0 and "llmx ctl resources set gpu 8" in said
-    assert typed("set_resource", "gpu", 8) == (0, "gpu has 8 units\n")
-    code, said = typed("give", "agent://alice", 100.5, "")
+    kept = "gpu has 8 units, 25% for the system class\n"
+    assert typed("set_resource", "gpu", 8, 0.0) == (0, "gpu has 8 units\n")
+    assert typed("set_resource", "gpu", 8, 0.25) == (0, kept)
+    assert typed("set_resource", "gpu", 8) == (0, kept), "what is not said stays"
+    assert typed("set_resource", "gpu", 8, 0.0) == (0, "gpu has 8 units\n")
+    code, said = typed("give", "agent://alice", 100_500_000, "")
     assert (code, said) == (0, "agent://alice has 100.5 credits, and 0 are held\n")
-    code, said = typed("budget", "agent://alice", 50.0, 3600.0)
+    code, said = typed("budget", "agent://alice", 50_000_000, 3600.0)
     assert code == 0 and "may use 50 credits in 3,600 s, and has used 0; it begins anew" in said
-    code, said = typed("budget", "vision", 9.0, None)
+    code, said = typed("budget", "vision", 9_000_000, None)
     assert code == 0 and "in all, and has used 0\n" in said
     scene, loop = here
     hold = asyncio.run_coroutine_threadsafe(scene.award(30_000_000), loop).result(10)
@@ -76,15 +80,15 @@ def test_an_operator_sets_a_market_up_and_sees_what_becomes_of_it(
     assert code == 0 and "settle:" in said and "there are earlier lines" in said
     assert hold in typed("statement", "agent://alice", 9)[1]
     assert "ledger give agent://bob" in typed("statement", "agent://bob", 9)[1]
-    assert typed("refund", hold, 10.0, "")[1].startswith("agent://alice has 80.5 credits")
+    assert typed("refund", hold, 10_000_000, "")[1].startswith("agent://alice has 80.5 credits")
 
 
 def test_programs_get_an_object_a_line(typed: Typed) -> None:
-    typed("set_resource", "gpu", 8)
+    typed("set_resource", "gpu", 8, 0.25)
     for name, given, kinds in (
-        ("set_resource", ("disk", 1), {"resource"}),
-        ("give", ("agent://alice", 1.0, ""), {"account"}),
-        ("budget", ("agent://alice", 1.0, 3600.0), {"budget"}),
+        ("set_resource", ("disk", 1, 0.0), {"resource"}),
+        ("give", ("agent://alice", 1_000_000, ""), {"account"}),
+        ("budget", ("agent://alice", 1_000_000, 3600.0), {"budget"}),
         ("ledger", (), {"totals", "account"}),
         ("statement", ("agent://alice", 100), {"account", "line", "budget"}),
         ("resources", ("",), {"resource"}),
@@ -95,7 +99,7 @@ def test_programs_get_an_object_a_line(typed: Typed) -> None:
 
 
 def test_what_cannot_be_is_told_in_a_sentence(typed: Typed) -> None:
-    code, said = typed("give", "alice", 1.0, "")
+    code, said = typed("give", "alice", 1_000_000, "")
     assert code == 1 and "agent://alice for example" in said
     nobody = mint_development_token(SECRET, "agent://bob")
     code, said = typed("ledger", by=nobody)

@@ -11,6 +11,7 @@ import structlog
 
 from gateway.logs import set_up_logs
 from gateway.settings import LogSettings
+from gateway.telemetry.names import hashed
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +83,11 @@ def test_a_mistake_of_ours_is_written_with_its_traceback() -> None:
     except ValueError:
         structlog.get_logger().exception("task_died")
     assert "the reason" in json.loads(stream.getvalue())["exception"]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_names_may_be_hashed(form: str) -> None:
+    settings = LogSettings.model_validate({"format": form, "names": "hashed"})
+    line = _written(settings, agent="agent://hush", tenant="hush", key="hush|x", waiting=3)
+    assert "hush" not in line
+    assert hashed("agent://hush") in line and hashed("hush") in line and "3" in line

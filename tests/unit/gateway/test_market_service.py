@@ -10,8 +10,9 @@ import pytest
 
 from gateway.auth import Identity
 from gateway.governance import Governance, GovernanceRules
+from gateway.governing.keeping import KeepError
 from gateway.market_service import REQUEST_BYTES_MAX, MarketService
-from llmx.v1.market_service_pb2 import RateAgentRequest, ShowMarketRequest
+from llmx.v1.market_service_pb2 import GetStandingRequest, RateAgentRequest, ShowMarketRequest
 from policy.probing import ProbingRule
 from policy.rings import RingWatch
 from tests.support.fake_streams import Aborted, FakeStream
@@ -94,6 +95,35 @@ async def test_what_cannot_be_rated_is_told(
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_what_cannot_be_kept_is_told_and_may_be_rated_again() -> None:
+    desk = Desk("operator")
+
+    async def keep(tenant: str, agent: str, claimed: float, realised: float, task: str) -> None:
+        assert (tenant, agent, task) == ("acme", "agent://bob", "operator/acme/job-7")
+        raise KeepError("the disk does not take it")
+
+    desk.governance.keep_rating = keep
+    request = RateAgentRequest(agent_id="agent://bob", claimed=1, realised=1, key="job-7")
+    with pytest.raises(Aborted, match="the disk does not take it; rate again") as caught:
+        await desk.service.RateAgent(request, CONTEXT)
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
+    request.key = "k" * 129
+    with pytest.raises(Aborted, match="at most 128"):
+        await desk.service.RateAgent(request, CONTEXT)
+
+
+async def test_an_agent_sees_how_it_stands_itself_and_an_operator_anybody() -> None:
+    desk = Desk()
+    desk.governance.rate("acme", "agent://op", 2, 1)
+    own = (await desk.service.GetStanding(GetStandingRequest(), CONTEXT)).standing
+    assert (own.agent_id, own.tasks, own.multiplier) == ("agent://op", 1, 1.0)
+    other = GetStandingRequest(agent_id="agent://bob")
+    with pytest.raises(Aborted, match="is no operator"):
+        await desk.service.GetStanding(other, CONTEXT)
+    found = (await Desk("operator").service.GetStanding(other, CONTEXT)).standing
+    assert (found.agent_id, found.rating) == ("agent://bob", 1.0)
+
+
 async def test_nobody_else_sees_or_rates() -> None:
     """An agent that could rate would rate itself."""
     desk = Desk()
@@ -106,7 +136,7 @@ async def test_nobody_else_sees_or_rates() -> None:
 
 async def test_a_request_that_is_too_large_is_not_read() -> None:
     handlers = Desk("operator").service.handlers()
-    assert handlers.keys() == {"ShowMarket", "RateAgent"}
+    assert handlers.keys() == {"ShowMarket", "RateAgent", "GetStanding"}
     rate = handlers["RateAgent"]
     small = RateAgentRequest(agent_id="agent://bob", claimed=1, realised=1)
     assert rate.request_deserializer(small.SerializeToString()) == small

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import DECISION_BUCKETS, Metrics
+from gateway.metrics import Metrics
+from gateway.telemetry.timing import LONG, SHORT, Timing
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -78,7 +79,7 @@ def test_a_decision_falls_into_the_buckets_that_are_not_below_it() -> None:
         for (name, labels), value in samples.items()
         if name == "llmx_decision_seconds_bucket"
     }
-    assert at_most.keys() == {*DECISION_BUCKETS, float("inf")}
+    assert at_most.keys() == {*LONG, float("inf")}
     assert (at_most[0.001], at_most[0.0025], at_most[10]) == (2, 3, 3)
     assert (at_most[60], at_most[float("inf")]) == (4, 5)
     assert samples["llmx_decision_seconds_count", ()] == 5
@@ -97,3 +98,25 @@ def test_a_gauge_may_have_labels() -> None:
     metrics = Metrics()
     metrics.labelled["llmx_jain"] = ("Evenness.", ("tenant", "of"), lambda: [(("a", "b"), 0.5)])
     assert scraped(metrics)["llmx_jain", (("of", "b"), ("tenant", "a"))] == 0.5
+
+
+def test_counters_that_others_keep_may_have_labels_too() -> None:
+    metrics = Metrics()
+    metrics.labelled_sums["llmx_acts_received_total"] = (
+        "Acts.",
+        ("act", "class"),
+        lambda: [(("cfp", "gold"), 3.0)],
+    )
+    key = ("llmx_acts_received_total", (("act", "cfp"), ("class", "gold")))
+    assert scraped(metrics)[key] == 3
+
+
+def test_timings_that_others_keep_are_histograms() -> None:
+    metrics, timing = Metrics(), Timing(SHORT)
+    timing.add(0.002)
+    metrics.timings["llmx_step_seconds"] = ("Steps.", (), lambda: [((), timing)])
+    metrics.inline_validation.add(0.001)
+    samples = scraped(metrics)
+    assert samples["llmx_step_seconds_count", ()] == 1
+    assert samples["llmx_validation_seconds_sum", (("place", "inline"),)] == 0.001
+    assert samples["llmx_validation_seconds_count", (("place", "worker"),)] == 0

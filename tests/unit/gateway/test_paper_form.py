@@ -87,6 +87,10 @@ def envelopes(draw: st.DrawFn) -> Envelope:
         quality_of_service=draw(st.sampled_from(sorted(QualityOfService.values()))),
         durable=draw(st.booleans()),
         sent_before=draw(st.booleans()),
+        traceparent=draw(
+            st.sampled_from(("", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+        ),
+        tracestate=draw(st.sampled_from(("", "vendor=1"))),
         receipt=draw(st.sampled_from(sorted(ReceiptRequest.values()))),
     )
     if draw(st.booleans()):
@@ -114,6 +118,8 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
                 "quality_of_service": st.sampled_from(["at-most-once", "at-least-once", "once"]),
                 "durable": st.just(True),
                 "sent_before": st.just(True),
+                "traceparent": st.text("0123456789abcdef-", min_size=1, max_size=60),
+                "tracestate": st.just("vendor=1"),
                 "receipt": st.sampled_from(["admitted", "delivered"]),
             },
         )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from gateway.rehearsal import Comparison, Rehearsed, rehearse
-from loadtest.soak.chance import NONCE
+from gateway.rehearsal import REHEARSED, Comparison, Rehearsed, rehearse
 from loadtest.soak.crew import seed_of
 from loadtest.soak.drawers import drawer_of
 from loadtest.soak.play import play
 from policy.acceptance import PROFILES, Acceptance, parse
-from policy.auction import commitment
-from policy.events import CommitmentReceived, Event, NotSettled, OfferReceived, Settled
+from policy.events import Event, NotSettled, OfferReceived, Settled
 from policy.protocols import PROTOCOLS
 from policy.stakes import Credit, Need, Stakes
 from policy.table import Record, Table
@@ -152,16 +151,17 @@ def test_an_offer_of_which_only_the_value_is_known_is_told() -> None:
     assert "agent://carol offered nothing but its value" in one.assumed
 
 
-def test_what_no_profile_decides_is_not_compared() -> None:
-    bargain = recorded(agents="bob", protocol="alternating-offers")
-    assert "not decided by a profile" in rehearse(bargain, PROFILES["low"]).reason
-    promise = commitment(bytes.fromhex(NONCE), {"value": 1.0})
-    sealed = recorded(
-        (1.0, CommitmentReceived("agent://bob", "b", promise)),
-        protocol="sealed-bid",
-        options={"commit": True},
-    )
-    assert "revealed" in rehearse(sealed, PROFILES["low"]).reason
+@pytest.mark.parametrize("protocol", ["alternating-offers", "monotonic-concession"])
+def test_what_two_parties_decide_is_not_compared(protocol: str) -> None:
+    bargain = recorded(agents="bob", protocol=protocol)
+    why = rehearse(bargain, PROFILES["low"]).reason
+    assert why == f"in {protocol} the two parties decide, whatever the profile"
+
+
+def test_a_protocol_that_is_not_shipped_is_not_compared() -> None:
+    record = recorded(*THREE)
+    own = Record(msgspec.structs.replace(record.call, protocol="dutch"), 0.0, ())
+    assert "dutch is no protocol of this release" in rehearse(own, PROFILES["low"]).reason
 
 
 def test_what_was_not_decided_or_cannot_be_is_not_compared() -> None:
@@ -187,6 +187,7 @@ def test_many_rehearsals_are_compared_by_what_became_of_them() -> None:
     assert (told["same"], told["other_winner"], told["gained"], told["lost"]) == (2, 1, 1, 0)
     assert told["mean_price"] == {"then": 37.5, "now": 40.0}
     assert list(told["skipped"].values()) == [1]
+    assert list(comparison.skipped_ids.values()) == [["g.0.n"]]
 
 
 def test_an_award_that_is_lost_and_another_price_are_told_apart() -> None:
@@ -199,15 +200,15 @@ def test_an_award_that_is_lost_and_another_price_are_told_apart() -> None:
     assert Comparison().told()["mean_price"] is None
 
 
-@pytest.mark.parametrize("name", ["contract-net", "sealed-bid"])
+@pytest.mark.parametrize("name", REHEARSED)
 def test_under_its_own_profile_a_recorded_negotiation_is_decided_as_it_was(name: str) -> None:
-    """Over what chance leads to; late timers and a store without reason are what differs."""
+    """Over what chance leads to, in one round and in several, revealed or not."""
     compared = same = 0
-    for number in range(400):
+    for number in range(120):
         played = play(PROTOCOLS[name], drawer_of(name), seed_of(3, name, number), number)
         record = Record(played.call, 0.0, tuple(played.events), tuple(played.effects))
         one = rehearse(record, played.call.acceptance)
         if one.now is not None and not one.assumed:
             compared += 1
             same += one.is_same
-    assert compared > 100 and same >= 0.95 * compared
+    assert compared > 50 and same == compared

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from llmx.v1.envelope_pb2 import Act, Envelope
+from policy.auction import commitment
 from policy.states import Phase
 from tests.support.gateway_parts import Parts, envelope, received, stream_of
 from tests.support.market_parts import Cast, bid, cfp, market
@@ -100,7 +101,7 @@ async def test_the_price_counts_in_the_budgets_of_payer_and_project() -> None:
     ("given", "code", "subject", "detail"),
     [
         ({"credit": {"project": "x"}}, "BUDGET_UNKNOWN", "project:x", "there is no such budget"),
-        ({"credit": {}}, "CREDIT_SHORT", "agent://alice", "30000000 are wanted, 20000000"),
+        ({"credit": {}}, "CREDIT_SHORT", "agent://alice", "30 credits are wanted, 20 available"),
     ],
 )
 async def test_why_the_ledger_refuses_an_award_is_logged_and_told_to_the_initiator(
@@ -235,6 +236,38 @@ async def test_an_offer_whose_units_are_taken_hears_so_at_once() -> None:
         assert cast.heard(cast.carol) == ["rejected: RESOURCE_GONE"]
         assert cast.heard(cast.bob) == ["accepted at 30"]
         assert not here.settlement._known
+
+
+async def test_a_sealed_bid_holds_its_units_from_when_it_is_revealed() -> None:
+    """N-7.9: somebody else cannot have them while the others reveal."""
+    async with market() as here:
+        await here.resource("gpu", 6)
+        cast = Cast(here)
+        sealed = {"price": "first", "commit": True, "reveal_within": 5}
+        first = cast.call(credit=None, policy=None, protocol="sealed-bid", sealed=sealed)
+        nonce = bytes(32)
+        for name, member in (("bob", cast.bob), ("carol", cast.carol)):
+            promise = commitment(nonce, {"value": 30 if name == "bob" else 40})
+            body = {"commitment": promise}
+            received(member)
+            made = envelope(
+                name, Act.ACT_OFFER, negotiation_id=first, msg_id=f"{name}-1", body=body
+            )
+            assert here.parts.admit(member, made)
+        await here.settle()
+        assert await here.booked("gpu") == []
+        opened = bid("bob", first, 30, hold=True, nonce=nonce.hex())
+        assert here.parts.admit(cast.bob, opened)
+        await here.settle()
+        assert await here.booked("gpu") == [("alice", 4, 0)], "softly: it has no fencing number"
+        second = cast.call(credit=None, msg_id="second")
+        cast.offer(second, 30, 40)
+        await here.settle()
+        assert cast.heard(cast.alice) == ["no_award:"], "two units are left, and four are asked for"
+        assert here.parts.admit(cast.carol, bid("carol", first, 40, nonce=nonce.hex()))
+        await here.settle()
+        assert cast.heard(cast.alice) == ["committed: bob"]
+        assert await here.booked("gpu") == [("alice", 4, 1)]
 
 
 async def test_an_award_that_costs_and_locks_nothing_needs_no_store() -> None:

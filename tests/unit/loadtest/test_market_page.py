@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.market.__main__ import Extent, results
 from loadtest.market.page import BEGIN, END, placed, table
-from loadtest.market.plots import lines
+from loadtest.plots import lines
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "market.md"
 
