@@ -1,11 +1,14 @@
-"""Measure contract-net rounds through the gateway, beside a relay that checks nothing.
+"""Measure contract-net rounds through the gateway, beside a relay that checks nothing, and peers.
 
     python -m loadtest.bench --quick
     python -m loadtest.bench --contractors 12 --in-flight 1,32 --repeats 5 --out result.json
+    python -m loadtest.bench --peers nats,a2a --contractors 12 --in-flight 8
     python -m loadtest.bench --profile profiles/
 
-The agents of a run live in this process, on one core; the server is a process of its own, on
-another. docs/performance.md says what each figure means.
+Peers are what people would use instead (`loadtest.peers`); those that are not installed are
+skipped with a word. They play with twelve contractors, 1 and 32 rounds in flight; every case when
+they are named, none with `--peers none`. The agents of a run live in this process, on one core; the
+server is a process of its own, on another. docs/performance.md says what each figure means.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from loadtest.peers.roll import PEERS
+
 CONTRACTORS = (5, 12, 50)
 IN_FLIGHT = (1, 8, 32, 128)
 QUICK_IN_FLIGHT = (1, 32)
 PROFILED = (12, 32)
 PROFILE_SECONDS = 10.0
 TABLE_COLUMNS = 100
+MARK = "peers"
 HISTORY = Path(".llmx", "bench-history.jsonl")
 CLIENT_GRPC_EXPERIMENTS = "-event_engine_client,-event_engine_listener"
 
@@ -37,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.client_core is not None:
         os.sched_setaffinity(0, {options.client_core})
     from loadtest.conducting import RoundsFailed
+    from loadtest.reliability import PageError
     from loadtest.servers import ServerFailed
 
     try:
         _run(options)
-    except (RoundsFailed, ServerFailed) as error:
+    except (RoundsFailed, ServerFailed, PageError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
@@ -62,12 +69,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, help="end a case after so many seconds (3; 0.6 if quick)")
     add("--repeats", type=number_to(50), default=3, help="how often each case is played, 3")
     add("--only", choices=("ours", "floor"), help="play against one of the two")
+    add("--peers", type=_peers, help="all, none, or names of: " + ", ".join(PEERS))
     add("--out", type=Path, help="write the whole result to this file, as JSON")
+    add("--page", type=Path, help="refresh the table of peers in this page, docs/performance.md")
     add("--history", type=Path, default=HISTORY, help="append a line to this file")
     add("--profile", type=Path, metavar="FOLDER", help="profile the gateway instead, 12 × 32")
     add("--server-core", type=core_in, default=own_core(0), help="a number, or any")
     add("--client-core", type=core_in, default=own_core(1), help="a number, or any")
     options = parser.parse_args(arguments)
+    options.asked = sys.argv[1:] if arguments is None else list(arguments)
     options.in_flight = options.in_flight or (QUICK_IN_FLIGHT if options.quick else IN_FLIGHT)
     if options.seconds is None:
         options.seconds = 0.6 if options.quick else 3.0
@@ -81,8 +91,9 @@ def _run(options: argparse.Namespace) -> None:
     import uvloop
     from rich.console import Console
 
-    from loadtest import micro, profiling, report
+    from loadtest import micro, profiling, reliability, report
     from loadtest.comparison import Plan, compare
+    from loadtest.peers import orders, page
     from loadtest.rounds import Case
     from loadtest.targets import chosen, ours
 
@@ -100,6 +111,11 @@ def _run(options: argparse.Namespace) -> None:
         print(*files, sep="\n")
         return
     machine = report.facts()
+    wanted = (() if options.only else tuple(PEERS)) if options.peers is None else options.peers
+    peers, skipped = orders.found(wanted)
+    for sentence in skipped:
+        console.print(sentence)
+    machine["peers"] = {peer.name: dict(peer.versions) for peer in peers}
     plan = Plan(
         contractors=options.contractors,
         in_flight=options.in_flight,
@@ -108,6 +124,8 @@ def _run(options: argparse.Namespace) -> None:
         warm_up_seconds=min(0.2 if options.quick else 0.7, options.seconds),
         repeats=options.repeats,
         server_core=options.server_core,
+        peers=peers,
+        peers_everywhere=options.peers is not None,
     )
     with tempfile.TemporaryDirectory(prefix="llmx-bench-") as folder:
         targets = chosen(options.only, Path(folder, "state"))
@@ -120,6 +138,20 @@ def _run(options: argparse.Namespace) -> None:
     }
     report.write(report.as_json(machine, settings, compared, costs), options.out, options.history)
     report.show(compared, costs, Console(width=max(console.width, TABLE_COLUMNS)))
+    if options.page is not None:
+        text = page.as_text(command_of(options.asked), machine, compared)
+        reliability.refresh(options.page, MARK, text)
+
+
+def command_of(asked: Sequence[str]) -> str:
+    """Return the command that measures the same again, wherever its results were written."""
+    where = ("--page", "--out", "--history")
+    said = [
+        word
+        for before, word in zip(["", *asked], asked, strict=False)
+        if before not in where and word.partition("=")[0] not in where
+    ]
+    return " ".join(["python -m loadtest.bench", *said])
 
 
 def number_to(most: int) -> Callable[[str], int]:
@@ -138,6 +170,16 @@ def _numbers(most: int) -> Callable[[str], tuple[int, ...]]:
         return tuple(dict.fromkeys(number(part) for part in text.split(",")))
 
     return read
+
+
+def _peers(text: str) -> tuple[str, ...]:
+    if text in {"all", "none"}:
+        return tuple(PEERS) if text == "all" else ()
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in PEERS]:
+        known = ", ".join(PEERS)
+        raise argparse.ArgumentTypeError(f"there is no peer {unknown[0]!r}; there are {known}")
+    return names
 
 
 def core_in(text: str) -> int | None:

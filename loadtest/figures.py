@@ -25,16 +25,16 @@ class Compared:
     contractors: int
     in_flight: int
     targets: Mapping[str, Figures]
-    """By name, "ours" and "floor"; the median over the repeats."""
+    """By name, "ours", "floor" and those of peers; the median over the repeats."""
     repeats: Mapping[str, Sequence[Figures]]
     """The same before the median, in the order they were played."""
 
-    def ratio(self, figure: str) -> float | None:
-        """Return ours divided by the floor's, None when one of them was not played."""
-        ours, floor = self.targets.get("ours"), self.targets.get("floor")
-        if ours is None or floor is None or not floor[figure]:
+    def ratio(self, figure: str, of: str = "ours") -> float | None:
+        """Return that of a target divided by the floor's, None when one of them was not played."""
+        one, floor = self.targets.get(of), self.targets.get("floor")
+        if one is None or floor is None or not floor[figure]:
             return None
-        return ours[figure] / floor[figure]
+        return one[figure] / floor[figure]
 
 
 def figures_of(played: Played) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Say where the gateway's time goes while it plays rounds.
 
-With py-spy (`pip install py-spy`) the running gateway is sampled from outside, which costs it
+With py-spy (`make profile` installs it) the running gateway is sampled from outside, which costs it
 little: `gateway.txt` lists the functions by their own time, `gateway.svg` is a flame graph. Where
 there is no py-spy, or the system does not let it look, the gateway is run under cProfile instead:
 `gateway.txt` is then its list, in which many cheap calls look dearer than they are.

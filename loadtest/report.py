@@ -7,6 +7,7 @@ them cannot be compared with another one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from loadtest.figures import Compared
 from loadtest.micro import Cost
+from loadtest.peers.roll import PEERS
 
 LIBRARIES = ("grpcio", "protobuf", "uvloop", "jsonschema-rs", "orjson")
 GIT_SECONDS_MAX = 5.0
@@ -61,6 +63,15 @@ def as_json(
                     for figure in _COMPARED
                     if (ratio := one.ratio(figure)) is not None
                 },
+                "over_floor": {
+                    name: {
+                        figure: round(ratio, 3)
+                        for figure in _COMPARED
+                        if not math.isnan(ratio := one.ratio(figure, name) or math.nan)
+                    }
+                    for name in one.targets
+                    if name in PEERS
+                },
                 "repeats": {
                     name: [_rounded(figures) for figures in repeats]
                     for name, repeats in one.repeats.items()
@@ -90,6 +101,11 @@ def write(result: Mapping[str, object], out: Path | None, history: Path) -> None
 def show(compared: Sequence[Compared], costs: Sequence[Cost], console: Console) -> None:
     """Print the tables."""
     console.print(_rounds_table(compared))
+    for name in dict.fromkeys(name for one in compared for name in one.targets):
+        if (peer := PEERS.get(name)) is not None:
+            console.print(
+                f"{peer.title}: {peer.carries}. Left out: {peer.leaves_out}.", style="dim"
+            )
     if costs:
         console.print(_costs_table(costs))
 
@@ -116,13 +132,13 @@ def _rounds_table(compared: Sequence[Compared]) -> Table:
             table.add_row(
                 str(one.contractors),
                 str(one.in_flight),
-                name,
+                PEERS[name].title if name in PEERS else name,
                 f"{figures['rounds_per_second']:,.0f}",
                 _latencies(figures, "last_offer"),
                 _latencies(figures, "last_outcome"),
                 f"{figures['server_cpu_s_per_1000_rounds']:.3f}",
                 f"{figures['client_cpu_s_per_1000_rounds']:.3f}",
-                f"{figures['messages_per_frame']:.1f}",
+                "" if name in PEERS else f"{figures['messages_per_frame']:.1f}",
             )
         ratios = [one.ratio(figure) for figure in _COMPARED]
         if None not in ratios:
@@ -158,11 +174,13 @@ def _latencies(figures: Mapping[str, float], name: str) -> str:
 
 def _short(milliseconds: float) -> str:
     """Return three digits, which is more than repeats agree on."""
+    if math.isnan(milliseconds):
+        return "–"
     return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in figures.items()}
+    return {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
 
 
 def _git(*arguments: str) -> str:

@@ -77,7 +77,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time so far of the process and all that it has started."""
-        return sum(cpu_seconds_of(pid) for pid in _with_descendants(self.pid))
+        return cpu_seconds_with_descendants(self.pid)
 
     def resident_bytes(self) -> int:
         """Return the memory that the process itself holds, 0 when it is gone."""
@@ -168,6 +168,11 @@ def on_core(core: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def cpu_seconds_with_descendants(pid: int) -> float:
+    """Return the CPU time so far of a process and all that it has started."""
+    return sum(cpu_seconds_of(one) for one in _with_descendants(pid))
 
 
 def _with_descendants(pid: int) -> list[int]:

@@ -72,6 +72,8 @@ class Round:
         "due_at",
         "msg_id",
         "negotiation_id",
+        "offered_at",
+        "offers",
         "phase",
         "suffix",
         "told",
@@ -84,6 +86,9 @@ class Round:
         self.due_at = due_at
         self.phase = phase
         self.negotiation_id = ""
+        self.offers = 0
+        self.offered_at = 0.0
+        """When the initiator heard the last offer so far, 0 before the first."""
         self.suffix = b""
         self.told = False
         """Has the initiator heard the outcome?"""
@@ -105,6 +110,8 @@ class Group:
         self.refused: Counter[str] = Counter()
         self.on_end: Callable[[], None] | None = None
         """Hears of each round that is over."""
+        self.on_round: Callable[[Round, float], None] | None = None
+        """Hears which one, and when."""
         self._named: dict[str, Round] = {}
         self._initiator = LightAgent(who(f"alice-{name}", (), ()), self._initiator_takes)
         self._initiator.on_welcome = self._call_all_again
@@ -171,9 +178,11 @@ class Group:
         for envelope in batch.envelopes:
             acks.append(envelope.msg_id)
             opened = self._named.get(envelope.negotiation_id)
-            if envelope.act == envelope_pb2.ACT_OFFER:
-                continue
             if opened is None:
+                continue
+            if envelope.act == envelope_pb2.ACT_OFFER:
+                opened.offers += 1
+                opened.offered_at = now
                 continue
             opened.told = True
             self._end_if_over(opened, now)
@@ -234,6 +243,8 @@ class Group:
             del self.open[opened.msg_id]
             del self._named[opened.negotiation_id]
             opened.phase.latencies.append(now - opened.due_at)
+            if self.on_round is not None:
+                self.on_round(opened, now)
             if self.on_end is not None:
                 self.on_end()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any, cast
 
 from rich.console import Console
 
 from loadtest import report
 from loadtest.figures import Compared, figures_of
 from loadtest.micro import Cost
+from loadtest.peers.roll import PEERS
 from loadtest.rounds import Played
 
 
@@ -35,6 +37,7 @@ COMPARED = [
     Compared(12, 32, {"ours": OURS, "floor": FLOOR}, {"ours": [OURS], "floor": [FLOOR]}),
     Compared(5, 1, {"floor": FLOOR}, {"floor": [FLOOR]}),
 ]
+PEER = [Compared(12, 1, {"nats": OURS, "floor": FLOOR}, {"nats": [OURS], "floor": [FLOOR]})]
 COSTS = [Cost("policy: one step", 2.5)]
 
 
@@ -69,3 +72,25 @@ def test_the_table_shows_the_ratio_where_both_were_played() -> None:
     assert any("ours/floor" in line and "0.75" in line for line in lines)
     assert sum("ours/floor" in line for line in lines) == 1
     assert any("policy: one step" in line and "2.50" in line for line in lines)
+
+
+def test_a_peer_stands_beside_with_what_it_leaves_out() -> None:
+    text = io.StringIO()
+    report.show(PEER, [], Console(file=text, width=400))
+    shown = text.getvalue()
+    assert "NATS core" in shown
+    assert f"Left out: {PEERS['nats'].leaves_out}." in shown
+    assert "AutoGen" not in shown
+    (case,) = cast(list[dict[str, Any]], report.as_json({}, {}, PEER, [])["cases"])
+    assert case["over_floor"]["nats"]["rounds_per_second"] == 0.75
+    assert case["ours_over_floor"] == {}
+
+
+def test_a_latency_that_nobody_measured_is_a_dash_and_not_in_the_file() -> None:
+    """Of a window in which no round both began and ended."""
+    late = figures_of(Played(rounds=1, seconds=1.0, server_cpu_seconds=0.1, client_cpu_seconds=0.1))
+    one = [Compared(12, 1, {"a2a": late, "floor": FLOOR}, {"a2a": [late], "floor": [FLOOR]})]
+    text = io.StringIO()
+    report.show(one, [], Console(file=text, width=200))
+    assert "–/–/–" in text.getvalue()
+    json.dumps(report.as_json({}, {}, one, []), allow_nan=False)

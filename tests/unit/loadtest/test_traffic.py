@@ -51,6 +51,23 @@ async def test_a_round_is_over_when_all_who_were_called_and_the_initiator_have_h
     assert not group.open
 
 
+async def test_who_listens_hears_of_each_round_and_when_its_last_offer_came() -> None:
+    group, phase = Group("g", 2, _who), Phase("p")
+    *contractors, alice = group.agents
+    ended: list[tuple[int, float, float]] = []
+    group.on_round = lambda one, now: ended.append((one.offers, one.offered_at, now))
+    group.begin(1, time.perf_counter(), phase)
+    for contractor in contractors:
+        _tell(contractor, CALL, "n1", MSG_ID)
+        _tell(alice, OFFER, "n1")
+        _tell(contractor, ACCEPT, "n1")
+    assert ended == []
+    _tell(alice, envelope_pb2.ACT_INFORM, "n1")
+    ((offers, offered_at, now),) = ended
+    assert offers == 2
+    assert 0 < offered_at < now
+
+
 async def test_latency_counts_from_when_the_call_was_due() -> None:
     group, phase = Group("g", 1, _who), Phase("p")
     contractor, alice = group.agents

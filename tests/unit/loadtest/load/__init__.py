@@ -1,0 +1,1 @@
+"""See loadtest/load."""
