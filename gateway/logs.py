@@ -24,7 +24,7 @@ from gateway.telemetry.names import hashed
 
 TOKENS: Final = frozenset({"token", "authorization", "secret", "development_secret", "password"})
 PAYLOADS: Final = frozenset({"payload", "payloads", "body", "fields", "envelope", "frame"})
-NAMES: Final = frozenset({"agent", "tenant", "budget", "key"})
+NAMES: Final = frozenset({"agent", "tenant", "budget", "key", "subject"})
 """Members that name an agent, a tenant or what is theirs."""
 REMOVED: Final = "[removed]"
 _DEPTH_MAX: Final = 6

@@ -20,6 +20,9 @@ from policy.table import Record
 COMPLAIN_SECONDS = 60.0
 """How long one complaint about records that cannot be written stands for all."""
 
+ENDED = frozenset({"end", "unreachable", "not_understood"})
+"""Why a party has ended a bargain, in words of the engine."""
+
 Heard = Callable[[Record | None, Mapping[str, Any]], None]
 
 
@@ -45,8 +48,7 @@ class Recorder:
             "negotiation finished",
             negotiation_id=outcome["negotiation_id"],
             state=outcome["state"],
-            # The initiator's own words end a cancelled one; they are in the outcome only.
-            reason="cancelled" if outcome["state"] == "cancelled" else outcome["reason"],
+            reason=reason_of(outcome),
             policy=outcome["policy"],
             offers=outcome["offers"],
             eligible=outcome["eligible"],
@@ -81,3 +83,16 @@ class Recorder:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def reason_of(outcome: Mapping[str, Any]) -> str:
+    """Return why a negotiation ended, as it may be written down.
+
+    An agent that cancels it, or ends a bargain, says why in its own words; these are in the
+    outcome only.
+    """
+    if outcome["state"] == "cancelled":
+        return "cancelled"
+    reason: str = outcome["reason"]
+    is_its_own = outcome.get("ended_by") == "end" and reason not in ENDED
+    return "end" if is_its_own else reason

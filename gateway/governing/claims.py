@@ -55,7 +55,13 @@ class Claims:
             return
         self._claims[key] = claim
         self._agents.setdefault(claim.negotiation_id, []).append(claim.agent)
-        while len(self._claims) > self._claims_max or self._is_over(claim.at):
+        while len(self._claims) > self._claims_max:
+            self._forget_oldest()
+        self.forget(claim.at)
+
+    def forget(self, now: float) -> None:
+        """Forget the claims that are too old to be reported now."""
+        while self._claims and self._is_over(now):
             self._forget_oldest()
 
     def knows(self, negotiation_id: str) -> bool:

@@ -113,6 +113,7 @@ class Governing:
             finally:
                 for task in working:
                     task.cancel()
+                await asyncio.wait(working)  # one may be in the middle of a flush
                 await self._flush_once()
                 listening.cancel()
 
@@ -167,6 +168,7 @@ class Governing:
 
     async def _flush_once(self) -> None:
         now = self._governance.now()
+        self._governance.claims.forget(now)
         for pages in (self._past, self._claims):
             await flushed(pages, now)
         try:

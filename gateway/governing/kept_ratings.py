@@ -64,9 +64,9 @@ class KeptRatings:
         if not name.startswith(RATING) or text is None:
             return
         try:
-            kept = _decode(text)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            log.warning("a rating cannot be read", name=name, error=str(error))
+            kept = _kept_in(text)
+        except KeepError as error:
+            log.warning("a rating cannot be read", key=name, error=str(error))
             return
         self._know(kept.tenant, kept.agent, kept.rating)
 
@@ -90,7 +90,7 @@ class KeptRatings:
 
         def edit(text: bytes | None) -> bytes | None:
             nonlocal is_first
-            before = None if text is None else _decode(text)
+            before = None if text is None else _kept_in(text)
             tasks = () if before is None else before.tasks
             is_first = digest not in tasks
             if not is_first:
@@ -126,3 +126,11 @@ class KeptRatings:
         for name in old:
             await self._keeper.remove(name)
             self._marks.pop(name, None)
+
+
+def _kept_in(text: bytes) -> _Kept:
+    """Return what stands in the text of an agent. Raises KeepError when it cannot be read."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise KeepError(f"what stands there cannot be read: {error}") from error

@@ -8,8 +8,9 @@ keeps facts; those of a gateway that is gone are taken away by any other, some t
     note ──▸ due ──flush──▸ keeper ──hear──▸ on_facts, at the other gateways and in the next life
 
 Bounded: of more than `facts_max` facts that were not written yet, and of as many on own pages, the
-oldest go. A page that cannot be written now is written later with what came meanwhile; the facts
-of the last second before a crash are lost to those that did not hear them.
+oldest go. A page that cannot be written now is written later as it is, under its name, before what
+came meanwhile: it may have been written though nobody said so, and nobody shall hear a fact twice.
+The facts of the last second before a crash are lost to those that did not hear them.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Pages:
         self._facts_max = facts_max
         self._number = 0
         self._due: deque[Fact] = deque(maxlen=facts_max)
+        self._page: tuple[str, tuple[Fact, ...]] | None = None
+        """The page that is being written, by its name, until it surely was."""
         self._last: OrderedDict[str, float] = OrderedDict()
         """When the last fact of each page was, by its name."""
         self._own: OrderedDict[str, int] = OrderedDict()
@@ -66,7 +69,11 @@ class Pages:
 
     def __repr__(self) -> str:
         """Tell the state in words."""
-        return f"<Pages of {self._kind}: {len(self._last)} pages, {len(self._due)} facts due>"
+        return f"<Pages of {self._kind}: {len(self._last)} pages, {self._waiting} facts due>"
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._due) + (0 if self._page is None else len(self._page[1]))
 
     def note(self, fact: Fact) -> None:
         """Write a fact soon."""
@@ -94,22 +101,22 @@ class Pages:
 
     async def flush(self, now: float) -> None:
         """Write what is due, and take away what is old. Raises KeepError."""
-        while self._due:
-            size = min(len(self._due), PAGE_FACTS_MAX)
-            facts = tuple(self._due.popleft() for _ in range(size))
-            self._number += 1
-            name = f"{self._kind}/{self._writer}/{self._life}/{self._number}"
-            try:
-                await self._keeper.put(name, page_of(facts))
-            except KeepError:
-                self._due = deque((*facts, *self._due), self._facts_max)
-                raise
+        while self._page is not None or self._due:
+            name, facts = self._page = self._page or self._next_page()
+            await self._keeper.put(name, page_of(facts))
+            self._page = None
             self._note_page(name, facts, is_own=True)
         if now >= self._clear_at or self._own_facts > self._facts_max:
             self._clear_at = now + CLEAR_SECONDS
             for name in list(self._old(now)):
                 await self._keeper.remove(name)
                 self._forget(name)
+
+    def _next_page(self) -> tuple[str, tuple[Fact, ...]]:
+        size = min(len(self._due), PAGE_FACTS_MAX)
+        facts = tuple(self._due.popleft() for _ in range(size))
+        self._number += 1
+        return f"{self._kind}/{self._writer}/{self._life}/{self._number}", facts
 
     def _note_page(self, name: str, facts: tuple[Fact, ...], *, is_own: bool) -> None:
         self._last[name] = max((fact.at for fact in facts), default=0.0)

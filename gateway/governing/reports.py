@@ -139,6 +139,7 @@ class Reports:
         fault = self._enter(negotiation_id, cause, cause.body, state)
         if fault is not None:
             _refuse(cause, fault)
+            _settle(cause)
         return True
 
     def _enter(
@@ -178,6 +179,7 @@ class Reports:
                 await self._keep(report)
             finally:
                 self._taken.discard(report.task)
+            _settle(report.cause)
 
     async def _keep(self, report: _Waiting) -> None:
         claim, task = report.claim, report.task
@@ -201,6 +203,15 @@ def _is_at_work(state: Negotiation, agent: str) -> bool:
     if net is None or net.course is None or net.phase is not Phase.COMMITTED:
         return False
     return agent in net.course.owing
+
+
+def _settle(cause: Cause) -> None:
+    """Let the frame of a report be confirmed that was sent in a durable negotiation.
+
+    The step that it caused is not carried out, so nobody else does.
+    """
+    if cause.owed is not None:
+        cause.owed.set()
 
 
 def _refuse(cause: Cause, fault: Fault) -> None:

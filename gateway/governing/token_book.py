@@ -80,6 +80,7 @@ class TokenBook:
         self._taken: set[str] = set()
         """Offers that somebody pays for now; they do not end meanwhile."""
         self._version = self._saved = 0
+        self._is_taken_up = False
         self._saving = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -87,8 +88,11 @@ class TokenBook:
         return f"<TokenBook {self.name}: {self.market!r}, {len(self._offers)} offers>"
 
     def hear(self, text: bytes | None) -> None:
-        """Take up what was kept in an earlier life; what is heard later is from here."""
-        if text is None or self._version:
+        """Take up what was kept in an earlier life, once; what is heard later is from here.
+
+        All texts are heard again when etcd was away: by then tokens have come, and are offered.
+        """
+        if text is None or self._version or self._is_taken_up:
             return
         try:
             purses = _decode(text)
@@ -96,6 +100,7 @@ class TokenBook:
             log.warning("purses cannot be read", limit=self.name, error=str(error))
             return
         self.market = TokenMarket(self.limit, self._now(), purses)
+        self._is_taken_up = True
 
     async def save(self) -> None:
         """Keep who holds what now. Raises KeepError."""

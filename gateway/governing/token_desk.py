@@ -30,7 +30,7 @@ from gateway.governing.token_book import Offer, TokenBook
 from gateway.known_budgets import KnownBudgets
 from policy.ledger import MICROS_MAX
 from policy.store import Capture, Change, Commit, HoldCredit, Mint, Refused, Release, Store
-from policy.token_market import Sale, TokenBid
+from policy.token_market import MICRO, Sale, TokenBid
 
 SALE_SECONDS = 1.0
 BIDS_MAX = 1_000
@@ -80,6 +80,8 @@ class TokenDesk:
         self._budgets = budgets
         self._now = now
         self._waiting: dict[str, list[_Waiting]] = {book.key: [] for book in self.books.values()}
+        self._coming = dict.fromkeys(self._waiting, 0)
+        """Bids whose price is being held."""
         self._tasks: asyncio.TaskGroup | None = None
         self._life = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -108,13 +110,16 @@ class TokenDesk:
 
         Whoever goes away meanwhile has bid all the same.
         """
-        waiting = self._waiting[book.key]
-        if len(waiting) >= BIDS_MAX:
+        if len(self._waiting[book.key]) + self._coming[book.key] >= BIDS_MAX:
             return Denied("EXHAUSTED", f"{BIDS_MAX} bids wait already; bid again later")
         bid = TokenBid(agent, tokens, price, self.multiplier(book, agent))
         one = _Waiting(bid, f"tokens:{self._life}:{next(self._numbers)}")
         if price:
-            denied = await self._hold(book, one)
+            self._coming[book.key] += 1
+            try:
+                denied = await self._hold(book, one)
+            finally:
+                self._coming[book.key] -= 1
             if denied is not None:
                 return denied
         self._waiting[book.key].append(one)
@@ -244,7 +249,7 @@ class TokenDesk:
 
 def held_by(book: TokenBook, agent: str) -> int:
     """Return how many whole tokens an agent holds."""
-    return book.market.held(agent) // 1_000_000
+    return book.market.held(agent) // MICRO
 
 
 def _nothing(bid: TokenBid) -> Sale:

@@ -17,6 +17,7 @@ from llmx.v1 import token_pb2 as things
 from llmx.v1 import token_service_pb2 as messages
 from llmx.v1.token_service_pb2_grpc import TokenServiceServicer
 from policy.ledger import MICROS_MAX
+from policy.token_market import MICRO
 
 REQUEST_BYTES_MAX: Final = 4 * 1024
 TOKENS_MAX: Final = 1_000_000_000
@@ -151,8 +152,8 @@ class TokenService(TokenServiceServicer):
         if desk is not None and book is not None:
             book.end_offers()
             book.market.refill(self._now())
-            told.pool = book.market.pool / 1e6
-            told.held = book.market.held(identity.agent_id) / 1e6
+            told.pool = book.market.pool / MICRO
+            told.held = book.market.held(identity.agent_id) / MICRO
             told.price_micros = book.price
             told.multiplier = desk.multiplier(book, identity.agent_id)
             told.spent = book.spent

@@ -30,16 +30,19 @@ class ShelfFigures:
         self.written = 0
         """Facts that were put or taken off."""
         self.shares: dict[str, Share] = {}
-        """What this gateway leases of each budget, by the key of the share."""
+        """What this gateway leases of each budget, by the key of the share.
+
+        Copied before it is looked through, because a thread that scrapes reads it."""
 
     def leased(self, at: float) -> tuple[int, int]:
         """Return what is leased in the windows of a time and what of it is used, in millionths."""
-        current = [share for share in self.shares.values() if not share.is_over(at)]
+        current = [share for share in list(self.shares.values()) if not share.is_over(at)]
         return sum(share.leased for share in current), sum(share.used for share in current)
 
     def leases(self, at: float) -> int:
         """Return of how many budgets something is leased in the window of a time."""
-        return sum(bool(one.leased) and not one.is_over(at) for one in self.shares.values())
+        shares = list(self.shares.values())
+        return sum(bool(one.leased) and not one.is_over(at) for one in shares)
 
 
 class CountedShelf:

@@ -88,9 +88,11 @@ class Tally:
             self._note_moves(answer.entry)
 
     def locks_open(self, at: float) -> int:
-        """Return how many locks that this gateway was granted stand at a time."""
-        self._locks = {lock_id: ends for lock_id, ends in self._locks.items() if ends > at}
-        return len(self._locks)
+        """Return how many locks that this gateway was granted stand at a time.
+
+        A thread that scrapes asks this, so it changes nothing.
+        """
+        return sum(ends > at for ends in list(self._locks.values()))
 
     def _note_change(self, change: Change) -> None:
         word = WORDS[type(change)]

@@ -228,7 +228,11 @@ class AuditFile:
         os.fsync(self._file)
         older = self._path.with_name(f"{self._path.name}-{self.head.number:012d}")
         self._path.rename(older)
-        fresh = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fresh = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError:
+            older.rename(self._path)  # it goes on there, and is renamed after the next batch
+            raise
         os.close(self._file)
         self._file, self._size = fresh, 0
         self._lock()

@@ -2,7 +2,7 @@
 
 | kind | says |
 |---|---|
-| `started`, `stopped` | gateway, version, its settings' fingerprint |
+| `started`, `stopped` | gateway, version |
 | `stream_opened`, `stream_ended`, `token_refused` | agent, tenant, how or why |
 | `admitted`, `refused` | agent, tenant, act, message, negotiation, code |
 | `decided` | negotiation, state, reason, policy, winners |
@@ -30,6 +30,7 @@ from gateway.clock import Clock
 from gateway.envelope_head import Head
 from gateway.members import Member
 from gateway.policy_books import Book
+from gateway.records import reason_of
 from gateway.refusals import Fault
 from gateway.telemetry.audit_file import AuditFile
 from gateway.telemetry.names import negotiation, plain
@@ -122,14 +123,12 @@ class Auditor:
 
     def decided(self, record: Record | None, outcome: Mapping[str, Any]) -> None:
         """Say how a negotiation ended."""
-        is_cancelled = outcome["state"] == "cancelled"
         self.say(
             "decided",
             {
                 "negotiation": outcome["negotiation_id"],
                 "state": outcome["state"],
-                # The initiator's own words end a cancelled one.
-                "reason": "cancelled" if is_cancelled else outcome["reason"],
+                "reason": reason_of(outcome),
                 "policy": outcome["policy"],
                 "winners": [self._named(winner["agent"]) for winner in outcome["winners"]],
             },

@@ -27,7 +27,6 @@ from gateway.settings_telemetry import TelemetrySettings
 BATCH_MAX = 512
 EXPORT_SECONDS = 1.0
 """How long a span waits for others at most."""
-STOP_SECONDS_MAX = 5.0
 
 
 class CountedExporter(SpanExporter):

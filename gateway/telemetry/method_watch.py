@@ -92,13 +92,13 @@ class MethodWatch(grpc.aio.ServerInterceptor):
         async def answered(request: object, context: Context) -> object:
             began, seen = perf_counter(), list[Identity]()
             _IDENTITY.set(seen)
-            code = grpc.StatusCode.UNKNOWN
+            code = grpc.StatusCode.CANCELLED
             try:
                 response = await behaviour(request, context)
                 code = _code_of(context, grpc.StatusCode.OK)
                 return response
-            except BaseException:
-                code = _code_of(context, grpc.StatusCode.CANCELLED)
+            except Exception:
+                code = _code_of(context, grpc.StatusCode.UNKNOWN)
                 raise
             finally:
                 timing = self._timings.setdefault(method, Timing(LONG))
@@ -121,8 +121,8 @@ class MethodWatch(grpc.aio.ServerInterceptor):
                 async for response in behaviour(request, context):
                     yield response
                 code = _code_of(context, grpc.StatusCode.OK)
-            except grpc.aio.AbortError:
-                code = _code_of(context, code)
+            except Exception:
+                code = _code_of(context, grpc.StatusCode.UNKNOWN)
                 raise
             finally:
                 self._ended(method, seen, code)
@@ -141,8 +141,8 @@ class MethodWatch(grpc.aio.ServerInterceptor):
                 else:
                     await behaviour(requests, context)
                 code = _code_of(context, grpc.StatusCode.OK)
-            except grpc.aio.AbortError:
-                code = _code_of(context, code)
+            except Exception:
+                code = _code_of(context, grpc.StatusCode.UNKNOWN)
                 raise
             finally:
                 self._calls[method, code.name] += 1

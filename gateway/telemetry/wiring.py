@@ -151,7 +151,7 @@ class Telemetry:
         """Look at what shards do."""
         for shard in negotiations.shards:
             shard.apply_slice = self.shards.around(shard)
-            if self.auditor is not None and self._observers:
+            if self.auditor is not None and self.auditor in self._observers:
                 shard.perform = self.auditor.around(shard.perform)
             if self.traces is not None:
                 shard.perform = self.traces.performing(shard.perform)

@@ -88,6 +88,8 @@ def test_a_mistake_of_ours_is_written_with_its_traceback() -> None:
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_names_may_be_hashed(form: str) -> None:
     settings = LogSettings.model_validate({"format": form, "names": "hashed"})
-    line = _written(settings, agent="agent://hush", tenant="hush", key="hush|x", waiting=3)
+    line = _written(
+        settings, agent="agent://hush", tenant="hush", key="hush|x", subject="hush|y", waiting=3
+    )
     assert "hush" not in line
     assert hashed("agent://hush") in line and hashed("hush") in line and "3" in line

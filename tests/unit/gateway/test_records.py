@@ -71,6 +71,19 @@ def test_one_line_is_logged_for_each_negotiation_and_nothing_of_what_was_offered
     assert "winners" not in logs[0] and "bob" not in str(logs)
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"state": "cancelled", "reason": "hush, says alice"},
+        {"state": "no_award", "reason": "hush, says bob", "ended_by": "end"},
+    ],
+)
+def test_words_of_agents_are_in_no_line_that_is_logged(ending: dict[str, str]) -> None:
+    with capture_logs() as logs:
+        Recorder(1, None).finished(None, outcome() | ending)
+    assert "hush" not in str(logs)
+
+
 def test_a_full_disk_stops_nothing_and_is_complained_of_once_a_minute() -> None:
     full = Path("/dev/full")
     assert full.exists(), "every Linux has the disk that is always full"

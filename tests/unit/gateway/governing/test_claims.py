@@ -43,3 +43,13 @@ def test_the_oldest_claims_are_forgotten(claims_max: int, at: float) -> None:
     assert claims.claim("second", ALICE, CAROL) == claim("second", CAROL, at=at)
     claims.note(claim("third", BOB, at=at))
     assert claims.knows("second")
+
+
+def test_what_is_too_old_is_forgotten_though_nothing_follows() -> None:
+    claims = Claims(100.0)
+    claims.note(claim("first", at=0.0))
+    claims.note(claim("second", at=1.0))
+    claims.forget(100.5)
+    assert (claims.knows("first"), claims.knows("second")) == (False, True)
+    claims.forget(1e9)
+    assert len(claims) == 0

@@ -98,3 +98,12 @@ def test_texts_that_cannot_be_read_are_passed_over() -> None:
         book.ratings.hear(name, text)
     book.ratings.hear("rating/acme/bob", None)
     assert not book.known and not len(book.ratings)
+
+
+async def test_what_follows_from_a_text_that_cannot_be_read_is_not_kept() -> None:
+    """It must not end the gateway that was told of a task."""
+    book = Book()
+    await book.keeper.put("rating/acme/bob", b"x")
+    with pytest.raises(KeepError, match="cannot be read"):
+        await book.rate("n1/bob")
+    assert await book.rate("n1/carol", agent="carol")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,47 @@ async def test_what_cannot_be_written_now_is_written_later_in_order() -> None:
     shared.is_away = False
     assert await flushed(eu.pages, 2.0)
     assert us.heard == [award("bob", 1.0), award("carol", 2.0)]
+
+
+async def test_a_page_that_was_written_though_nobody_said_so_is_heard_once() -> None:
+    class Unsure(Shared):
+        async def put(self, name: str, text: bytes) -> None:
+            await super().put(name, text)
+            if self.is_unsure:
+                raise KeepError("no answer")
+
+        is_unsure = True
+
+    shared = Unsure()
+    eu, us = Reader(shared, "eu", "1"), Reader(shared, "us", "1")
+    eu.pages.note(award("bob", 1.0))
+    assert not await flushed(eu.pages, 1.0)
+    assert repr(eu.pages) == "<Pages of past: 1 pages, 1 facts due>"
+    eu.pages.note(award("carol", 2.0))
+    shared.is_unsure = False
+    assert await flushed(eu.pages, 2.0)
+    assert us.heard == Reader(shared, "eu", "2").heard == [award("bob", 1.0), award("carol", 2.0)]
+
+
+async def test_a_page_whose_writing_was_broken_off_is_written_by_the_next_flush() -> None:
+    """A gateway that stops ends the flush that is under way, and flushes once more."""
+
+    class Slow(Shared):
+        is_slow = True
+
+        async def put(self, name: str, text: bytes) -> None:
+            if self.is_slow:
+                await asyncio.Event().wait()
+            await super().put(name, text)
+
+    shared = Slow()
+    eu = Reader(shared, "eu", "1")
+    eu.pages.note(award("bob", 1.0))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(eu.pages.flush(1.0), 0.001)
+    shared.is_slow = False
+    assert await flushed(eu.pages, 2.0)
+    assert Reader(shared, "eu", "2").heard == [award("bob", 1.0)]
 
 
 async def test_a_page_goes_when_its_last_fact_is_old_and_others_clear_up_after_the_dead() -> None:

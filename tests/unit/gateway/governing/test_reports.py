@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from gateway.outbox import Parcel
 from llmx.v1.envelope_pb2 import Act
 from policy.rating import RatingRule
 from tests.support.gateway_parts import NOW, Parts, envelope, stream_of
+from tests.support.kept_parts import kept
 
 BOB, CAROL = "agent://bob", "agent://carol"
 
@@ -44,8 +46,8 @@ class Slow(KeptInMemory):
 class Market:
     """Alice, who calls, and two who work for her."""
 
-    def __init__(self) -> None:
-        self.parts = Parts()
+    def __init__(self, parts: Parts | None = None) -> None:
+        self.parts = parts or Parts()
         self.keeper = Slow()
         rules = GovernanceRules()
         self.governance = Governance(
@@ -106,8 +108,8 @@ class Market:
 
 
 @asynccontextmanager
-async def market() -> AsyncIterator[Market]:
-    made = Market()
+async def market(parts: Parts | None = None) -> AsyncIterator[Market]:
+    made = Market(parts)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(made.reports.run())
         yield made
@@ -135,6 +137,33 @@ async def test_a_report_counts_long_after_the_negotiation_is_forgotten() -> None
         assert made.report(named) == ""
         await made.kept()
         assert made.tasks() == 1
+
+
+async def test_the_frame_of_a_report_is_confirmed_in_a_durable_negotiation_too(
+    tmp_path: Path,
+) -> None:
+    """Prices that wait for a report make a call durable. Else its initiator would hang for ever."""
+    async with kept(tmp_path / "k.db") as parts, market(parts) as made, asyncio.timeout(5):
+        asked = {"reply_within": 60, "max_awards": 1, "report_within": 60, "durable": True}
+
+        async def act(name: str, act: Act, named: str = "", *to: str, **body: Any) -> str:
+            made.sent += 1
+            member = made.alice if name == "alice" else made.workers[name]
+            msg_id = f"m-{made.sent}"
+            one = envelope(name, act, *to, msg_id=msg_id, negotiation_id=named, body=body)
+            await parts.send(member, one)
+            return made.refusals(member).get(msg_id, "")
+
+        assert not await act("alice", Act.ACT_CFP, "", BOB, CAROL, **asked)
+        named = stream_of(made.alice).opened[-1].negotiation_id
+        for name in made.workers:
+            assert not await act(name, Act.ACT_OFFER, named, value=10, claimed=40)
+        assert parts.durability.concerns(named)
+        assert await act("alice", Act.ACT_INFORM, named, realised=20) == "WRONG_STATE"
+        assert not await act("bob", Act.ACT_INFORM, named, done=True)
+        assert await act("alice", Act.ACT_INFORM, named, realised=20) == ""
+        assert made.tasks() == 1, "a frame is confirmed when its report is kept"
+        assert await act("alice", Act.ACT_INFORM, named, realised=20) == "ALREADY_ANSWERED"
 
 
 async def test_what_is_not_done_yet_cannot_be_judged() -> None:

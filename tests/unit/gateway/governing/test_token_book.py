@@ -59,6 +59,22 @@ async def test_what_is_heard_after_the_first_change_is_from_here() -> None:
     assert life.book.market.total == 40 * MICRO
 
 
+async def test_what_was_taken_up_is_not_taken_up_again() -> None:
+    """Etcd tells all texts again when it was away; what is offered lies elsewhere by then."""
+    before = Life()
+    before.wait(4.0)
+    before.buy(BOB, 10)
+    await before.book.save()
+    life = Life(before.keeper)
+    offer = life.book.offer(BOB, 4, 0, "", life.now + 60)
+    assert offer is not None
+    life.wait(1.0)
+    life.book.hear(life.keeper._texts[life.book.key])
+    assert life.held(BOB) == 6 and life.book.market.total == 20 * MICRO
+    life.book.end_taking(offer, CAROL)
+    assert life.held(CAROL) == 4
+
+
 def test_purses_that_cannot_be_read_are_passed_over() -> None:
     life = Life()
     life.book.hear(b"nonsense")

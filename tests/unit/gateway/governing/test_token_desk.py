@@ -144,6 +144,29 @@ async def test_only_so_many_bids_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scene.desk.sell(scene.book) == []
 
 
+async def test_bids_whose_price_is_being_held_are_counted_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many come while the ledger is slow, no more of them wait."""
+    monkeypatch.setattr(module, "BIDS_MAX", 1)
+    scene = Scene()
+    for agent in (BOB, CAROL):
+        await scene.give(agent, 1_000)
+    scene.store.open.clear()
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(scene.desk.bid(scene.book, BOB, 1, 10))
+        await quiet()
+        second = await asyncio.wait_for(scene.desk.bid(scene.book, CAROL, 1, 10), 1.0)
+        assert isinstance(second, Denied) and second.code == "EXHAUSTED"
+        scene.store.open.set()
+        await quiet()
+        ((one, sale),) = scene.desk.sell(scene.book)
+        await scene.desk._settle(scene.book, one, sale)
+    assert first.result() == Sale(BOB, 1, 0)
+    (third,) = await scene.bids((CAROL, 1, 0))
+    assert third == Sale(CAROL, 1, 0), "there is room again"
+
+
 async def test_who_goes_away_has_bid_all_the_same_and_pays() -> None:
     """Else tokens would be free for whoever hangs up in time."""
     scene = Scene()

@@ -96,6 +96,7 @@ async def test_locks_are_open_until_they_are_taken_off_or_their_time_is_over() -
     assert (here.tally.locks_open(1.0), here.tally.fencing) == (2, 2)
     assert here.tally.changes["soft_hold"] == 1
     assert here.tally.locks_open(5.0) == 1
+    assert here.tally.locks_open(1.0) == 2, "who asks changes nothing: it is another thread"
     await here.commit("u", Unlock("gpu", "m"), Unlock("gpu", "never"))
     assert here.tally.locks_open(5.0) == 0
 

@@ -131,6 +131,33 @@ def test_a_crash_between_two_files_loses_no_line(tmp_path: Path) -> None:
     assert verify(lines_of(older, path), None).lines == 3
 
 
+def test_an_audit_that_finds_no_place_for_another_file_goes_on_in_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_file, "RETRY_SECONDS", 0.0)
+    path, opened, tries = tmp_path / "audit.jsonl", os.open, iter(range(3))
+
+    def crowded(file: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_EXCL and next(tries, None) is not None:
+            raise OSError(24, "Too many open files")
+        return opened(file, flags, mode)
+
+    monkeypatch.setattr(audit_file.os, "open", crowded)
+    limits = AuditLimits(file_bytes_max=5_000)
+    with AuditFile(path, limits) as audit:
+        for number in range(100):
+            audit.say(0.0, f"k{number}", {"agent": "agent://bob"})
+        while len(audit):
+            threading.Event().wait(0.001)
+    assert audit.failures == 3
+    found = verify(lines_of(*renamed(path), path), None)
+    assert (found.lines, found.fault) == (100, "")
+    assert len(renamed(path)) > 1
+    for file in renamed(path):
+        last, _ = read(lines_of(file)[-1], None)
+        assert last is not None and file.name == f"audit.jsonl-{last['n']:012d}"
+
+
 def test_of_renamed_files_only_so_many_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     (tmp_path / "audit.jsonl-notes").write_text("somebody's own")

@@ -101,11 +101,17 @@ def test_what_the_engine_refuses_is_said_too(heard: Heard, auditor: Auditor) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "told"),
-    [("committed", "quorum", "quorum"), ("cancelled", "hush, says alice", "cancelled")],
+    ("state", "reason", "ended", "told"),
+    [
+        ("committed", "quorum", {}, "quorum"),
+        ("cancelled", "hush, says alice", {}, "cancelled"),
+        ("no_award", "hush, says bob", {"ended_by": "end"}, "end"),
+        ("no_award", "unreachable", {"ended_by": "end"}, "unreachable"),
+        ("no_award", "turn_timeout", {"ended_by": "turn_timeout"}, "turn_timeout"),
+    ],
 )
-def test_an_outcome_is_said_without_prices_and_without_words_of_the_initiator(
-    heard: Heard, auditor: Auditor, state: str, reason: str, told: str
+def test_an_outcome_is_said_without_prices_and_without_words_of_agents(
+    heard: Heard, auditor: Auditor, state: str, reason: str, ended: dict[str, str], told: str
 ) -> None:
     outcome: dict[str, Any] = {
         "negotiation_id": "gw.0.x",
@@ -113,6 +119,7 @@ def test_an_outcome_is_said_without_prices_and_without_words_of_the_initiator(
         "reason": reason,
         "policy": "flow/high",
         "winners": [{"agent": "agent://bob", "price": 4_711}],
+        **ended,
     }
     auditor.decided(None, outcome)
     assert heard.of("decided") == [

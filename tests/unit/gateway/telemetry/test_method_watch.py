@@ -33,6 +33,17 @@ class Service:
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no")
         raise AssertionError("abort raises")
 
+    async def broken(self, request: bytes, context: Any) -> bytes:
+        await self.authenticate(context)
+        raise ValueError("our fault")
+
+    async def slow(self, request: bytes, context: Any) -> bytes:
+        await asyncio.Event().wait()
+        return request
+
+    async def babble(self, requests: AsyncIterator[bytes], context: Any) -> None:
+        raise ValueError("our fault")
+
     async def several(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
         await self.authenticate(context)
         yield b"one"
@@ -57,6 +68,9 @@ class Service:
         return {
             "Good": grpc.unary_unary_rpc_method_handler(self.good),
             "Denied": grpc.unary_unary_rpc_method_handler(self.denied),
+            "Broken": grpc.unary_unary_rpc_method_handler(self.broken),
+            "Slow": grpc.unary_unary_rpc_method_handler(self.slow),
+            "Babble": grpc.stream_stream_rpc_method_handler(self.babble),
             "Several": grpc.unary_stream_rpc_method_handler(self.several),
             "Cut": grpc.unary_stream_rpc_method_handler(self.cut),
             "Talk": grpc.stream_stream_rpc_method_handler(self.talk),
@@ -109,6 +123,7 @@ async def unary(channel: grpc.aio.Channel, name: str, service: str = "llmx.v1.Od
     [
         ("Good", "agent://olga", "OK"),
         ("Denied", "", "PERMISSION_DENIED"),
+        ("Broken", "agent://olga", "UNKNOWN"),
     ],
 )
 def test_a_call_is_counted_by_how_it_ended_and_told_with_who_called(
@@ -118,6 +133,20 @@ def test_a_call_is_counted_by_how_it_ended_and_told_with_who_called(
     assert dict(watch.calls()) == {(f"Odd.{name}", status): 1}
     assert told == [(f"Odd.{name}", agent, status)]
     assert {labels: len(timing) for labels, timing in watch.timings()} == {(f"Odd.{name}",): 1}
+
+
+def test_who_goes_has_cancelled_and_what_breaks_has_not() -> None:
+    """An alert on UNKNOWN must see our own faults, and not agents that do not wait."""
+
+    async def scene(channel: grpc.aio.Channel) -> None:
+        with suppress(grpc.aio.AioRpcError):
+            await channel.unary_unary("/llmx.v1.Odd/Slow")(b"x", timeout=0.05)
+        call = channel.stream_stream("/llmx.v1.Odd/Babble")()
+        assert await call.code() == grpc.StatusCode.UNKNOWN
+
+    watch, told = watched(scene)
+    assert dict(watch.calls()) == {("Odd.Slow", "CANCELLED"): 1, ("Odd.Babble", "UNKNOWN"): 1}
+    assert told == [("Odd.Slow", "", "CANCELLED")]
 
 
 def test_methods_of_nobody_count_as_one() -> None:

@@ -12,6 +12,7 @@ import pytest
 from gateway.admission import Admission
 from gateway.router import Router
 from gateway.settings import Settings, SettingsError
+from gateway.telemetry.auditing import Auditor, Perform
 from gateway.telemetry.names import hashed
 from gateway.telemetry.observing import ObservedAdmission
 from gateway.telemetry.wiring import Telemetry, running_telemetry
@@ -88,6 +89,29 @@ def test_messages_are_audited_unless_the_operator_wants_only_the_rest(tmp_path: 
         watched = telemetry(audit=tmp_path / f"{messages}.jsonl", audit_messages=messages)
         assert isinstance(admission_of(watched, parts), ObservedAdmission) is messages
         assert watched.methods.on_ended is not None
+
+
+@pytest.mark.parametrize("traces", ["none", "file"])
+@pytest.mark.parametrize("messages", [True, False])
+def test_what_shards_refuse_are_messages_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, traces: str, *, messages: bool
+) -> None:
+    """With traces each step is looked at, but not by an audit that leaves messages out."""
+    heard: list[Perform] = []
+
+    def around(_auditor: Auditor, perform: Perform) -> Perform:
+        heard.append(perform)
+        return perform
+
+    monkeypatch.setattr(Auditor, "around", around)
+    parts, given = Parts(), {"audit": tmp_path / "audit.jsonl", "audit_messages": messages}
+    if traces == "file":
+        given |= {"traces": traces, "traces_file": tmp_path / "spans.jsonl"}
+    watched = telemetry(**given)
+    watched.watch_negotiations(parts.negotiations, parts.recorder)
+    assert bool(heard) is messages
+    if watched.traces is not None:
+        watched.traces.close()
 
 
 def test_an_outcome_is_audited_and_told_to_whoever_heard_before(tmp_path: Path) -> None:
