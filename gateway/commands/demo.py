@@ -111,6 +111,7 @@ class Play:
             *("--as", scenario.initiator, "--gateway", address, *policies, "--json", "--step"),
             token=self._token(scenario.initiator),
         )
+        members.may_end(INITIATOR)  # others may still hear how the last round went
         everybody = {plan.agent for plan in self._crowd} | {scenario.initiator}
         await self._until(lambda: self._ready >= everybody, READY_SECONDS, "an agent")
 
@@ -154,6 +155,8 @@ class Play:
             case "ready":
                 self._ready.add(str(event["agent"]))
                 self._view.ready(len(self._ready), len(self._crowd) + 1)
+            case "ended":
+                pass
             case _:
                 round_ = self._board.hear(event)
                 if round_ is not None:

@@ -156,6 +156,7 @@ class ClusterPlay:
                 token=self._token(agent),
                 turn=AGENTS_LEAVE,
             )
+            self._members.may_end(name)  # others may still hear how the last round went
 
     def _addresses_from(self, first: int) -> str:
         addresses = self._cluster.addresses

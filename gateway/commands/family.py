@@ -51,6 +51,7 @@ class Family:
         self._turns: dict[str, int] = {}
         self._programs: set[str] = set()
         self._given_up: set[str] = set()
+        self._may_end: set[str] = set()
         self._events: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._is_ending = False
 
@@ -118,6 +119,8 @@ class Family:
     def checked(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return an event. Raises CommandError when it tells of an end that nobody wanted."""
         name = event["process"]
+        if event["event"] == "ended" and name in self._may_end and event["code"] == 0:
+            return event
         if event["event"] == "ended" and name not in self._given_up:
             words = self.last_words(name) or "it said nothing"
             reason = f"{name} has ended with exit code {event['code']}: {words}"
@@ -137,6 +140,10 @@ class Family:
         stdin = self._members[name].stdin
         assert stdin is not None, "it was started with a pipe"
         stdin.write(b"\n")
+
+    def may_end(self, name: str) -> None:
+        """Expect a process to end when its work is done, with exit code 0."""
+        self._may_end.add(name)
 
     def lives(self, name: str) -> bool:
         """Tell whether a process has not ended yet."""

@@ -103,6 +103,22 @@ def test_who_was_killed_on_purpose_is_missed_by_nobody(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("code", [0, 3])
+def test_who_may_end_is_missed_only_when_it_ends_badly(tmp_path: Path, code: int):
+    async def scene(members: Family) -> None:
+        await members.run("worker", "/bin/sh", "-c", f"exit {code}")
+        members.may_end("worker")
+        event = await members.event(30, "its end")
+        assert (event["event"], event["code"]) == ("ended", 0)
+
+    if code:
+        with pytest.raises(CommandError, match="worker has ended with exit code 3"):
+            play(tmp_path, scene)
+    else:
+        play(tmp_path, scene)
+
+
+@pytest.mark.slow
 def test_other_programs_are_told_to_end_and_in_their_turn(tmp_path: Path):
     """The first looks for the second one's file, which is there as long as that one lives."""
     file = tmp_path / "second"
