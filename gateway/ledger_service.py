@@ -55,7 +55,9 @@ class LedgerService(LedgerServiceServicer):
 
     async def _view(self, context: Context) -> LedgerView:
         if self._shown is None:
-            await end(context, CANNOT, "this gateway keeps no ledger; its operator sets market")
+            await end(
+                context, CANNOT, "this gateway keeps no ledger; its operator sets market.store"
+            )
         return self._shown
 
     async def GetStatement(

@@ -9,10 +9,10 @@
     print(bargain.outcome.agreement)
 
 It yields each turn of this agent's and ends with the outcome. What is said out of turn, or breaks
-a rule of the call, raises Refused and changes nothing: then it is still this agent's turn.
-
-A move that another gateway judges may be taken first and refused a moment later: then the turn
-comes again, and `refused` says why.
+a rule of the call, raises Refused and changes nothing: it is still this agent's turn, `refused`
+says why, and the turn is yielded again unless another move is made in it. A move that another
+gateway judges may be refused a moment after it was taken: then nothing is raised, and the turn is
+yielded again in the same way.
 
 In alternating offers one party moves at a time; in monotonic concession both do, and neither
 hears what the other said before both have spoken.
@@ -113,7 +113,7 @@ class Bargain:
         self.turn: Turn | None = None
         """This agent's turn; None while the other party is to move."""
         self.refused: Refused | None = None
-        """Why the last move does not count, when that was heard after it had been taken."""
+        """Why the last move does not count, if it does not."""
         self.outcome: Outcome | None = None
         self._moved: tuple[str, Turn | None] = ("", None)
         self._doubted: Refused | None = None
@@ -195,21 +195,22 @@ class Bargain:
     async def _move(self, act: Act, body: Mapping[str, Any], in_reply_to: str) -> str:
         """Make a move and return its msg_id. Raises Refused."""
         turn, self.turn = self.turn, None  # its answer may come before the word that it was taken
-        self.refused, self._moved = None, ("", None)
+        self.refused, self._moved, self._pending = None, ("", None), None
         try:
             msg_id = await self._say(act, body, in_reply_to)
             if self._doubted is not None and self._doubted.msg_id == msg_id:
                 raise self._doubted
-        except BaseException:
-            self._give_back(turn)
+        except BaseException as error:
+            self._give_back(turn, error)
             raise
         self._moved = (msg_id, turn)
         return msg_id
 
-    def _give_back(self, turn: Turn | None) -> None:
+    def _give_back(self, turn: Turn | None, error: BaseException) -> None:
         """Be to move again after a move that did not count, unless there is a newer turn."""
         if self.turn is None and self.outcome is None:
-            self.turn = turn
+            self.turn = self._pending = turn
+            self.refused = error if isinstance(error, Refused) else None
 
     async def remark(self, result: Any) -> None:
         """Say something without moving, in one's own turn. Raises Refused."""
@@ -375,6 +376,9 @@ class Bargain:
         round_: int | None,
         place: int | None = None,
     ) -> Proposal:
+        for known in reversed(self.proposals):
+            if known.offer_id == offer_id and known.by == by:
+                return known  # it was said, and is told again as what stands
         proposal = Proposal(
             by,
             offer_id,

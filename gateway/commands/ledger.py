@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.commands.access import answering, check_gateways, token_of
-from gateway.commands.ctl import OPERATOR, WIDTH_PLAIN
+from gateway.commands.ctl import OPERATOR
 from gateway.commands.interrupts import run
 from gateway.commands.lines import clean, say
 from gateway.commands.proto_json import plain
@@ -31,6 +31,8 @@ from llmx.v1.resource_pb2 import Resource
 from policy.ledger import credits_of
 
 CALL_SECONDS = 10.0
+WIDTH_PIPED = 1_000
+"""Who reads a pipe needs ids whole; no line is padded to it."""
 SAID_IN_FULL = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED")
 
 Ask = Callable[[str, Message], Awaitable[Any]]
@@ -294,9 +296,9 @@ def _print(
         table.add_column(column, no_wrap=True)
     for column in figures:
         table.add_column(column, no_wrap=True, justify="right")
-    for column in last:
-        table.add_column(column, no_wrap=True)
+    for column in last:  # ids, which another command needs whole
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     console = Console()
-    Console(width=console.width if console.is_terminal else WIDTH_PLAIN, markup=False).print(table)
+    Console(width=console.width if console.is_terminal else WIDTH_PIPED, markup=False).print(table)

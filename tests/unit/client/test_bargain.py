@@ -289,6 +289,36 @@ async def test_a_move_that_is_refused_after_it_was_taken_gives_the_turn_back() -
     assert bargain.refused is None and not seat.to_move
 
 
+async def test_a_move_that_is_refused_at_once_gives_the_turn_back_to_who_goes_on() -> None:
+    seat = Seat()
+    seat.refuses = {Act.ACT_OFFER}
+    first = await anext(seat.bargain)
+    with pytest.raises(llmx.Refused):
+        await seat.bargain.propose(value=60)
+    assert await anext(seat.bargain) == first
+    assert seat.bargain.refused is not None and seat.bargain.refused.code == "NOT_YOUR_TURN"
+
+
+async def test_what_was_said_is_told_once_however_often_it_stands() -> None:
+    """A step of monotonic concession tells both deals, also of who stood still."""
+    seat = Seat(protocol="monotonic-concession")
+    own = await seat.bargain.propose(value=60)
+    for step in (1, 2):
+        deals = {
+            "initiator": {"offer_id": "a1", "value": 40},
+            "responder": {"offer_id": "said-1", "value": 60},
+        }
+        seat.hear(
+            Act.ACT_INFORM,
+            f"g{step}",
+            {"result": {"step": step, "deals": deals}},
+            turn=step + 1,
+            sender=GATEWAY,
+        )
+    assert [one.offer_id for one in seat.bargain.proposals] == ["said-1", "a1"]
+    assert seat.bargain.own == own
+
+
 async def test_a_refusal_that_overtakes_the_word_that_a_move_was_taken_is_raised() -> None:
     seat = Seat()
     assert not seat.bargain.refuse(refusal("said-1")), "nothing was said that it could mean"
