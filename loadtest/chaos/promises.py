@@ -197,6 +197,9 @@ def _order(ledger: Ledger, counts: Counter[str]) -> Iterator[Broken]:
         if _was_admitted_anew(ledger, message, ledger.sent[label], handed.recipient):
             counts["admitted anew after the gateway was killed"] += 1
             continue
+        if _was_judged_anew(ledger, message):
+            counts["admitted anew after a break cut its batch short"] += 1
+            continue
         words = f"came to {handed.recipient} (life {handed.life}) after {label}"
         yield Broken("order is kept", handed.label, words, label)
 
@@ -211,6 +214,18 @@ def _was_admitted_anew(ledger: Ledger, late: Sent, early: Sent, recipient: str) 
             got = [one.at for one in ledger.handed[early.label] if one.recipient == recipient]
             return early.durable or min(got, default=death) < death
     return False
+
+
+def _was_judged_anew(ledger: Ledger, late: Sent) -> bool:
+    """Tell whether a message may have been refused first, for want of an audience, and unheard.
+
+    What of a batch was admitted stays so when a break cuts the batch short, durable messages
+    among it; what was refused comes again, and by then its group may be there.
+    """
+    return not late.owed_to and any(
+        late.sender in fault.agents and late.sent_at <= fault.at <= late.settled_at
+        for fault in ledger.faults
+    )
 
 
 def _was_handed_before(ledger: Ledger, label: str, recipient: str, life: int) -> bool:

@@ -240,6 +240,22 @@ def test_only_what_the_dead_gateway_had_admitted_may_overtake(
     assert broken(ledger) == [("order is kept", first.label)]
 
 
+@pytest.mark.parametrize("to", [(), (BOB,)])
+@pytest.mark.parametrize("struck", ["agent://alice", "agent://carol"])
+def test_what_had_no_audience_may_be_overtaken_when_its_batch_was_cut_short(
+    to: tuple[str, ...], struck: str
+) -> None:
+    """It was refused unheard, and its group was there when the batch came again."""
+    ledger = Ledger()
+    first = admitted(ledger, message(1, to=to, mode="group", allowed=frozenset((BOB,))), at=25.0)
+    second = admitted(ledger, message(2, durable=True), at=25.0)
+    ledger.strike(Struck(20.0, "cut by reset", (struck,)))
+    handed(ledger, second, at=26.0)
+    handed(ledger, first, at=27.0)
+    is_excused = not to and struck == "agent://alice"
+    assert broken(ledger) == ([] if is_excused else [("order is kept", first.label)])
+
+
 def test_a_receipt_for_what_nobody_had_is_found() -> None:
     ledger = Ledger()
     one = admitted(ledger, message(1, to=(BOB, CAROL)))
