@@ -7,7 +7,6 @@ they revealed when they were asked to, at its time since the round was closed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.rehearsing.decisions import Decision, decision_in
 from policy.effects import Settle, Tell
@@ -25,7 +24,7 @@ from policy.events import (
     RevisedCallReceived,
     Settled,
 )
-from policy.states import Negotiation, Phase
+from policy.states import Course, Negotiation, Phase, State, net_of
 from policy.table import Record, trace
 
 ANSWERS = (
@@ -140,12 +139,20 @@ class Past:
                     self.gone |= dict.fromkeys(event.agents, event.reason)
 
 
-def net_of(state: Negotiation) -> Any:
-    """Return the contract net that a protocol made of rounds holds, or the one that it is."""
-    return getattr(state, "net", state)
+def net_in(state: Negotiation) -> State:
+    """Return the contract net of a negotiation that is made of rounds; no other is rehearsed."""
+    net = net_of(state)
+    assert net is not None, "only protocols made of rounds are rehearsed"
+    return net
+
+
+def course_of(state: Negotiation) -> Course:
+    """Return what has been going on since the round of a negotiation was closed."""
+    course = net_in(state).course
+    assert course is not None, "a round that was closed has a course"
+    return course
 
 
 def round_of(state: Negotiation) -> int:
     """Return the number of the round that a negotiation is in."""
-    number: int = net_of(state).terms.round
-    return number
+    return net_in(state).terms.round

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from gateway.rehearsing.decisions import Decision, decision_in
-from gateway.rehearsing.past import Past, Round, net_of, round_of
+from gateway.rehearsing.past import Past, Round, course_of, net_in, round_of
 from policy.call import Call
 from policy.effects import Effect, Settle
 from policy.events import (
@@ -82,13 +82,12 @@ class Stage:
         self, state: Negotiation, effects: list[Effect], now: float
     ) -> Iterator[tuple[float, Event]]:
         """Yield what happens in a round that was opened, and what the exchange has asked for."""
-        net = net_of(state)
         number = round_of(state)
         then = self._past.rounds.get(number)
         if self._is_new("open", str(number)):
             yield from self._in_round(then, now)
         if state.phase is Phase.CONFIRMING:
-            for award in net.course.pending:
+            for award in course_of(state).pending:
                 if self._is_new("confirm", award.offer_id):
                     yield from self._confirmation(award.agent, award.offer_id, now)
         elif state.phase is Phase.CLOSED and self._is_new("close", str(number)):
@@ -116,7 +115,7 @@ class Stage:
         """Let bidders reveal what they revealed; what nobody revealed is known to nobody."""
         assert then is not None, "a sealed auction has one round"
         known = {event.sender for _, event in then.revealed}
-        for offer in net_of(state).offers:
+        for offer in net_in(state).offers:
             if offer.sender not in known:
                 self.assumed.append(f"{offer.sender} does not reveal its bid, which nobody knows")
         for after, event in then.revealed:
@@ -136,7 +135,7 @@ class Stage:
     ) -> Iterator[tuple[float, Event]]:
         """Let the initiator do what it did after the round; what it cannot do it does nearly."""
         initiator = self._call.initiator
-        there = [ranked[0] for ranked in net_of(state).course.ranking]
+        there = [ranked[0] for ranked in course_of(state).ranking]
         if then is not None and then.revised is not None:
             after, revised = then.revised
             known = {event.sender for _, event, _ in then.happened}
