@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 
@@ -29,7 +30,6 @@ from gateway.governing.kept_ratings import KeptRatings
 from gateway.governing.pages import Pages, flushed
 from gateway.governing.reports import Reports
 from gateway.governing.token_book import TokenBook
-from gateway.governing.token_desk import TokenDesk
 from gateway.governing.token_limits import SharedLimits, hear_purses
 from gateway.market import Market
 from gateway.negotiations import Negotiations
@@ -98,7 +98,8 @@ class Governing:
         self.reports.listen(negotiations)
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen())
-            if not await keeper.begun(BEGIN_SECONDS):
+            is_read = await keeper.begun(BEGIN_SECONDS)
+            if not is_read:
                 log.warning("what is known of the market is not read yet", keeper=repr(keeper))
             self._begin()
             governance.keep_rating = self._rate
@@ -106,7 +107,8 @@ class Governing:
                 governance.tell = self._note
             chores = [self.reports.run(), self._flush()]
             if self._market is not None:
-                chores.append(self._desk(self._market).run())
+                desk = self._desk if is_read else self._desk_later
+                chores.append(desk(self._market))
             working = [tasks.create_task(chore) for chore in chores]
             try:
                 yield
@@ -117,9 +119,16 @@ class Governing:
                 await self._flush_once()
                 listening.cancel()
 
-    def _desk(self, market: Market) -> TokenDesk:
+    def _desk(self, market: Market) -> Coroutine[Any, Any, None]:
+        """Open the desk for tokens, and return what runs it."""
         budgets, now = market.settlement.budgets, self._governance.now
-        return market.limits.keep(self._books, market.store, budgets, now)
+        return market.limits.keep(self._books, market.store, budgets, now).run()
+
+    async def _desk_later(self, market: Market) -> None:
+        """Open it when it is known who holds tokens, which a sale before that would overwrite."""
+        while not await self._keeper.begun(BEGIN_SECONDS):
+            log.debug("who holds tokens is not read yet", keeper=repr(self._keeper))
+        await self._desk(market)
 
     def _note(self, fact: Fact) -> None:
         pages = self._claims if isinstance(fact, Claimed) else self._past

@@ -45,6 +45,11 @@ class SharedLimits:
             limit = TokenLimit(said.rate, said.burst, said.reserve, said.purse_max)
             keeper = said.gateway or gateway_id
             key = said.tenant, said.name
+            if key in self._limits:
+                raise SettingsError(
+                    f"market.catalogue: tenant {said.tenant!r} has two limits {said.name!r}; "
+                    "give each a name of its own"
+                )
             self._limits[key] = SharedLimit(said.tenant, said.name, limit, keeper)
 
     def join(self, address_of: Callable[[str], str]) -> None:
@@ -61,6 +66,10 @@ class SharedLimits:
         own = (one for one in self._limits.values() if one.tenant == tenant)
         return sorted(own, key=lambda one: one.name)
 
+    def keeps(self, limit: SharedLimit) -> bool:
+        """Tell whether this gateway keeps a limit."""
+        return limit.gateway == self._gateway_id
+
     def find(self, tenant: str, name: str) -> SharedLimit | None:
         """Return one limit."""
         return self._limits.get((tenant, name))
@@ -70,7 +79,7 @@ class SharedLimits:
         return [
             TokenBook(one.tenant, one.name, one.limit, noise, keeper, now)
             for one in self._limits.values()
-            if one.gateway == self._gateway_id
+            if self.keeps(one)
         ]
 
     def keep(

@@ -130,6 +130,9 @@ class TokenService(TokenServiceServicer):
             await end(context, grpc.StatusCode.NOT_FOUND, f"limit={name[:80]}: there are {names}")
         desk = self._limits.desk
         book = None if desk is None else desk.books.get((limit.tenant, limit.name))
+        if desk is None and self._limits.keeps(limit):
+            reason = f"limit={limit.name}: who holds tokens is not read yet; ask again in a moment"
+            await end(context, grpc.StatusCode.UNAVAILABLE, reason)
         if desk is None or book is None:
             reason = f"gateway {limit.gateway} keeps {limit.name}; ask there"
             await end(context, CANNOT, reason)

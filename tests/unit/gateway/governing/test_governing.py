@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from gateway.governance import Governance, GovernanceRules
@@ -15,11 +18,15 @@ from gateway.governing.governing import Governing, keeper_of, shared_limits
 from gateway.governing.keeping import Keeper, KeepError, KeptInMemory
 from gateway.governing.kept_in_etcd import KeptInEtcd
 from gateway.governing.kept_in_file import KeptInFile
+from gateway.known_budgets import KnownBudgets
+from policy.judging import Writer
+from policy.memory_store import MemoryStore
 from policy.noise import NoiseRule
 from tests.support.etcd_store import EtcdStore
 from tests.support.fake_etcd import FakeEtcd
 from tests.support.gateway_parts import NOW, Parts
 from tests.support.keepers import in_etcd, running_file
+from tests.unit.gateway.governing.test_token_limits import limits
 
 ALICE, BOB = "agent://alice", "agent://bob"
 RULES = GovernanceRules(noise=NoiseRule(alpha=1.0, half_life=1e9))
@@ -83,6 +90,41 @@ async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
             assert gateway.known == ALL
             await gateway.governance.keep_rating("acme", BOB, 20, 0, "task")
             assert gateway.known == ALL, "a task counts once"
+
+
+class Unread(KeptInMemory):
+    """A keeper that has not read what it keeps until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def begun(self, seconds: float) -> bool:
+        if self.asked.is_set():
+            await self.is_read.wait()
+        self.asked.set()
+        return self.is_read.is_set()
+
+
+async def test_tokens_are_sold_when_it_is_known_who_holds_some_and_not_before(
+    tmp_path: Path,
+) -> None:
+    """A sale before would be kept in the place of what an earlier life had kept."""
+    keeper, store, known = Unread(), MemoryStore(Writer("eu")), limits(tmp_path)
+    budgets = KnownBudgets(store, lambda: NOW)
+    market = SimpleNamespace(limits=known, store=store, settlement=SimpleNamespace(budgets=budgets))
+    gateway = Gateway(keeper)
+    governing = Governing(gateway.governance, "eu", keeper, cast(Any, market))
+    async with asyncio.timeout(5), governing.running(gateway.parts.negotiations):
+        await keeper.asked.wait()
+        assert known.desk is None
+        await keeper.put("tokens/default/search", msgspec.msgpack.encode({BOB: 3_000_000}))
+        keeper.is_read.set()
+        while known.desk is None:  # noqa: ASYNC110 - a desk that opens sets no event
+            await asyncio.sleep(0)  # a turn of the loop: nothing here waits for a clock
+        book = known.desk.books["default", "search"]
+        assert book.market.held(BOB) == 3_000_000
 
 
 async def test_gateways_of_a_cluster_know_what_the_others_decided() -> None:

@@ -48,6 +48,12 @@ def test_a_limit_is_of_one_tenant_and_has_one_keeper(tmp_path: Path) -> None:
     assert [book.name for book in books] == ["maps"]
 
 
+def test_two_limits_of_one_name_are_told_and_not_one_of_them_kept(tmp_path: Path) -> None:
+    again = TEXT + '[[limits]]\nname = "maps"\ntenant = "acme"\nrate = 5.0\nburst = 5.0\n'
+    with pytest.raises(SettingsError, match="tenant 'acme' has two limits 'maps'"):
+        limits(tmp_path, text=again)
+
+
 def test_in_a_cluster_a_limit_names_its_keeper(tmp_path: Path) -> None:
     """Or each gateway would let as much through as the API takes."""
     with pytest.raises(SettingsError, match="limit 'maps' is kept by one gateway of a cluster"):

@@ -74,6 +74,14 @@ async def test_a_gateway_that_keeps_no_limit_says_who_does(tmp_path: Path) -> No
     assert caught.value.code is STATUS.FAILED_PRECONDITION
 
 
+async def test_nobody_spends_before_it_is_known_who_holds_tokens(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.limits.desk = None
+    with pytest.raises(Aborted, match="not read yet; ask again in a moment") as caught:
+        await desk.ask("SpendTokens", messages.SpendTokensRequest(limit="search"))
+    assert caught.value.code is STATUS.UNAVAILABLE
+
+
 async def test_another_tenants_limit_is_none_of_an_agents_business(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with pytest.raises(Aborted, match="there are search") as caught:
