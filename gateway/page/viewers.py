@@ -113,26 +113,29 @@ class Viewers:
         loop = asyncio.get_running_loop()
         read_at = loop.time()
         try:
-            async with asyncio.timeout(self._slow_seconds):
-                await outlet.tell(b"retry: 2000\n\n" + event("begin", self._reports.begin()))
+            await self._tell(outlet, b"retry: 2000\n\n" + event("begin", self._reports.begin()))
             async for digest in self._digests():
                 reason = ended()
                 if reason:
-                    await outlet.tell(farewell(reason))
+                    await self._tell(outlet, farewell(reason))
                     return
                 if not outlet.unread:
                     read_at = loop.time()
-                    async with asyncio.timeout(self._slow_seconds):
-                        await outlet.tell(digest)
+                    await self._tell(outlet, digest)
                 elif loop.time() - read_at > self._slow_seconds:
                     raise TimeoutError
-            await outlet.tell(farewell("the gateway stops"))
+            await self._tell(outlet, farewell("the gateway stops"))
         except TimeoutError:
             self.dropped += 1
             log.info("viewer dropped", why=f"it took nothing for {self._slow_seconds:g} s")
             outlet.drop()
         except ConnectionError:
             pass  # it has gone
+
+    async def _tell(self, outlet: Outlet, text: bytes) -> None:
+        """Tell a viewer something. Raises TimeoutError when it takes that for too long."""
+        async with asyncio.timeout(self._slow_seconds):
+            await outlet.tell(text)
 
     async def _digests(self) -> AsyncIterator[bytes]:
         while not self._is_over:

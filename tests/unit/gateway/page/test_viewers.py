@@ -175,6 +175,20 @@ async def test_whoever_has_no_room_for_the_beginning_is_dropped() -> None:
         assert window.dropped and not window.told and hall.viewers.dropped == 1
 
 
+@pytest.mark.parametrize("reason", ["", "the token has expired"])
+async def test_whoever_does_not_take_the_farewell_is_not_waited_for(reason: str) -> None:
+    async with Hall(slow_seconds=0.01) as hall:
+        window = Window()
+        task = await hall.enter(window, reason)
+        window.room.clear()
+        if reason:
+            await hall.tick()
+        else:
+            hall.viewers.close()
+        await asyncio.wait([task], timeout=5)
+        assert task.done() and window.dropped and hall.viewers.dropped == 1
+
+
 async def test_whoever_may_not_stay_is_told_why() -> None:
     async with Hall() as hall:
         window = Window()
