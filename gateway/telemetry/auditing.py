@@ -3,7 +3,8 @@
 | kind | says |
 |---|---|
 | `started`, `stopped` | gateway, version |
-| `stream_opened`, `stream_ended`, `token_refused` | agent, tenant, how or why |
+| `stream_opened`, `stream_ended` | agent, tenant, how or why |
+| `token_refused` | why, and how many were left out before; ten lines a second at most |
 | `admitted`, `refused` | agent, tenant, act, message, negotiation, code |
 | `decided` | negotiation, state, reason, policy, winners |
 | `command` | method, who called, status; of calls that change something, or were denied |
@@ -42,6 +43,8 @@ from policy.shard import Shard
 from policy.table import Record
 
 MESSAGE_LENGTH = 16
+STRANGERS_MAX = 10
+"""Lines a second about tokens that were not taken."""
 READING = re.compile(r"\.(?:List|Get|Show|Locate|Watch|Check|ServerReflection)\w*$")
 """Methods that change nothing; only a call that was denied is told of."""
 DENIED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -63,6 +66,7 @@ class Auditor:
         self._file = file
         self._now = now
         self._named = named
+        self._strangers_at = self._strangers = 0
 
     def say(self, kind: str, said: Mapping[str, object]) -> None:
         """Say something that happened now."""
@@ -137,10 +141,23 @@ class Auditor:
     # ------------------------------------------------------------------ sessions and operators
 
     def stream(self, kind: str, identity: Identity | None, how: str) -> None:
-        """Say that a stream was opened, has ended, or had a token that was not taken."""
+        """Say that a stream was opened, has ended, or had a token that was not taken.
+
+        Of more than `STRANGERS_MAX` tokens in a second that were not taken the rest is counted
+        only, in the next such line: whoever has no token shall not fill the disk.
+        """
         said: dict[str, object] = {"how": how}
         if identity is not None:
             said = self._who(identity) | said
+        else:
+            second = int(self._now())
+            if second != self._strangers_at:
+                left_out = max(0, self._strangers - STRANGERS_MAX)
+                self._strangers_at, self._strangers = second, 0
+                said |= {"left_out": left_out} if left_out else {}
+            self._strangers += 1
+            if self._strangers > STRANGERS_MAX:
+                return
         self.say(kind, said)
 
     def command(self, method: str, identity: Identity | None, status: str) -> None:

@@ -12,7 +12,7 @@ from gateway.auth import Identity
 from gateway.policies import Policies
 from gateway.policy_books import Book
 from gateway.telemetry.audit_file import AuditFile
-from gateway.telemetry.auditing import Auditor, message_of
+from gateway.telemetry.auditing import STRANGERS_MAX, Auditor, message_of
 from gateway.telemetry.names import hashed
 from llmx.v1.envelope_pb2 import Act
 from tests.support.gateway_parts import NOW, Parts, envelope, received
@@ -140,6 +140,21 @@ def test_who_opens_a_stream_is_said_and_nobody_where_the_token_was_not_taken(
     auditor.stream("token_refused", None, "expired")
     assert heard.said == [
         ("stream_opened", {"agent": "agent://olga", "tenant": "acme", "how": "begun"}),
+        ("token_refused", {"how": "expired"}),
+    ]
+
+
+def test_strangers_do_not_fill_the_disk(heard: Heard) -> None:
+    seconds = [7.0]
+    auditor = Auditor(heard, lambda: seconds[0])
+    for _ in range(STRANGERS_MAX + 7):
+        auditor.stream("token_refused", None, "expired")
+    assert len(heard.said) == STRANGERS_MAX
+    seconds[0] += 1
+    auditor.stream("token_refused", None, "expired")
+    auditor.stream("token_refused", None, "expired")
+    assert heard.said[STRANGERS_MAX:] == [
+        ("token_refused", {"how": "expired", "left_out": 7}),
         ("token_refused", {"how": "expired"}),
     ]
 
