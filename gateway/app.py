@@ -181,7 +181,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
             registration,
             authenticator,
             members,
-            telemetry.admits(admission),
+            telemetry.admits(admission, admission_limits(limits).envelope_bytes_max),
             router,
             absences,
             metrics,

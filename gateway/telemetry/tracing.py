@@ -119,8 +119,11 @@ class Tracing:
 
     # ------------------------------------------------------------------ admission
 
-    def admitting(self, admit: Admit) -> Admit:
-        """Return what admits, in a span."""
+    def admitting(self, admit: Admit, bytes_max: int) -> Admit:
+        """Return what admits, in a span.
+
+        An envelope that would be larger than `bytes_max` with our context goes on without it.
+        """
 
         def admitted(sender: Sender, raw: bytes) -> Waiting | None:
             try:
@@ -136,7 +139,9 @@ class Tracing:
             }
             parent = self._parent_of(head)
             span = self.begin("admission", SpanKind.SERVER, parent, said)
-            raw += written(span.get_span_context())
+            context = written(span.get_span_context())
+            if len(raw) + len(context) <= bytes_max:
+                raw += context
             token = _CURRENT.set(span)
             try:
                 waiting = admit(sender, raw)

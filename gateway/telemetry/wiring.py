@@ -62,8 +62,8 @@ class Traces(Observer, Protocol):
     def validation(self, *arguments: Any) -> Validation:
         """Return what judges payloads."""
 
-    def admitting(self, admit: Admit) -> Admit:
-        """Return what admits."""
+    def admitting(self, admit: Admit, bytes_max: int) -> Admit:
+        """Return what admits envelopes of so many bytes at most."""
 
     def performing(self, perform: Perform) -> Perform:
         """Return what carries out a step."""
@@ -132,11 +132,11 @@ class Telemetry:
         admission.observers = self._observers
         return admission
 
-    def admits(self, admission: Admission) -> Admits:
-        """Return what streams ask to let messages in."""
+    def admits(self, admission: Admission, bytes_max: int) -> Admits:
+        """Return what streams ask to let messages in, envelopes of so many bytes at most."""
         admit: Admit = admission.admit
         if self.traces is not None:
-            admit = self.traces.admitting(admit)
+            admit = self.traces.admitting(admit, bytes_max)
         return Admitting(admit, self.traffic)
 
     # ------------------------------------------------------------------ parts that it watches

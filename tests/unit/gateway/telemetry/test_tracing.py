@@ -21,6 +21,7 @@ from policy.store import Commit, Committed, Decide, Refused
 from tests.support.gateway_parts import Parts, envelope, received
 from tests.support.traced_parts import Kept, parents, traced
 
+BYTES_MAX = 100_000
 OWN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -40,7 +41,7 @@ def call(parts: Parts, kept: Kept, **fields: Any) -> tuple[Any, Any, Envelope]:
 
 
 def send(parts: Parts, kept: Kept, member: Any, message: Envelope) -> None:
-    admit = kept.tracing.admitting(parts.admission.admit)
+    admit = kept.tracing.admitting(parts.admission.admit, BYTES_MAX)
     assert admit(Sender(member), message.SerializeToString()) is None
     parts.run()
 
@@ -58,6 +59,20 @@ def test_a_message_its_step_and_its_delivery_are_one_line(kept: Kept) -> None:
     context = read(heard.traceparent)
     assert context is not None
     assert context.span_id == delivery.get_span_context().span_id, "the agent can go on with it"
+
+
+def test_an_envelope_without_room_for_a_context_goes_on_without_it(kept: Kept) -> None:
+    """Else a message of the largest size that is allowed would be refused for our own bytes."""
+    sender, raw, heard = Sender(Parts().join("alice")), envelope("alice").SerializeToString(), []
+
+    def admit(_: Sender, came: bytes) -> None:
+        heard.append(came)
+
+    for bytes_max in (len(raw), len(raw) + 100):
+        kept.tracing.admitting(admit, bytes_max)(sender, raw)
+    bare, with_context = heard
+    assert bare == raw and with_context.startswith(raw)
+    assert read(Envelope.FromString(with_context).traceparent) is not None
 
 
 def test_who_says_of_what_trace_it_is_stays_in_it(kept: Kept) -> None:
@@ -95,7 +110,9 @@ def test_a_refused_message_says_its_code_and_is_an_error(kept: Kept) -> None:
 def test_what_cannot_be_read_has_no_span_and_is_refused(kept: Kept) -> None:
     parts = traced(Parts(), kept)
     alice = parts.join("alice")
-    assert kept.tracing.admitting(parts.admission.admit)(Sender(alice), b"\xff\xff") is None
+    assert (
+        kept.tracing.admitting(parts.admission.admit, BYTES_MAX)(Sender(alice), b"\xff\xff") is None
+    )
     assert kept.spans == [] and parts.metrics.refused["MALFORMED_ENVELOPE"] == 1
 
 
