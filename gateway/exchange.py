@@ -41,7 +41,7 @@ log = structlog.get_logger("llmx.exchange")
 HELLO_SECONDS_MAX = 10.0
 HELLO_BYTES_MAX = 256 * 1024
 CONFIRM_SECONDS = 0.005
-"""How long a confirmation may wait for a frame to ride on."""
+"""How long a confirmation waits for a frame to ride on; twice that at most."""
 INSTANCE_CHARACTERS_MAX = 64
 RECONNECTS_PER_SECOND = 1_000
 """How many agents are asked to come back in one second when the gateway stops."""
@@ -240,6 +240,8 @@ class Exchange:
         self._tell_admitted(member)
 
     def _tell_admitted(self, member: Member) -> None:
+        if not member.receipts_due:
+            return
         due, member.receipts_due = member.receipts_due, []
         for msg_id in due:
             receipt = Receipt(msg_id=msg_id, stage=RECEIPT_STAGE_ADMITTED)

@@ -37,6 +37,10 @@ class Heard(enum.Enum):
     """One before it is missing."""
 
 
+# To look a member up in an enum takes long, and every batch asks.
+NEXT, REPEAT, GAP = Heard.NEXT, Heard.REPEAT, Heard.GAP
+
+
 class Answers(msgspec.Struct, gc=False):
     """What the gateway has to say to an agent beside messages, serialised."""
 
@@ -122,13 +126,13 @@ class Link:
         handled = self.handled
         if number == handled + 1:
             self._discarded = 0
-            return Heard.NEXT
+            return NEXT
         if number <= handled:
-            return Heard.REPEAT
+            return REPEAT
         if number <= handled + 1 + self._discarded:
             self._discarded = 0
-            return Heard.NEXT
-        return Heard.GAP
+            return NEXT
+        return GAP
 
     def finish(self) -> bool:
         """Let the refusals of the batch at hand go; tells whether there were any."""

@@ -25,7 +25,7 @@ from gateway.auth import Identity
 from gateway.clock import Clock
 from gateway.endings import STATUS_OF, Ending
 from gateway.headers import Sender
-from gateway.link import Heard, Link
+from gateway.link import GAP, REPEAT, Link
 from gateway.members import Member
 from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
@@ -91,6 +91,7 @@ class Session:
         self._frame_bytes_max = frame_bytes_max
         self._renew = renew
         self._to_confirm = to_confirm
+        self._confirm_up_to = 0
         self._settle = settle
         self._delivered = delivered
         self.sender = sender
@@ -99,8 +100,9 @@ class Session:
         assert link is not None, "whoever opens a stream gives the member a link"
         self.link: Link = link
         self.identity = identity
-        self._awake = asyncio.Event()
-        self._asleep = True  # a flag is asked more cheaply than an Event, and at every delivery
+        self._loop = asyncio.get_running_loop()
+        self._asleep: asyncio.Future[None] | None = None  # what the writer waits for
+        self._is_due = False  # is there anything to write since it looked last?
         self._answers_sent = asyncio.Event()
         self._half_closed = False
         self._vanished = False
@@ -121,9 +123,10 @@ class Session:
 
     def wake(self) -> None:
         """Send what is queued."""
-        if self._asleep:
-            self._asleep = False
-            self._awake.set()
+        if not self._is_due:
+            self._is_due = True
+            if self._asleep is not None and not self._asleep.done():
+                self._asleep.set_result(None)
 
     def close(
         self,
@@ -147,13 +150,16 @@ class Session:
                 self._reader.cancel()
 
     def confirm_soon(self) -> bool:
-        """Tell the agent what was handled, if nothing else has told it since.
+        """Tell the agent what was handled before the last time of asking, if no frame has since.
 
-        False while a shard has not judged all of it: ask again.
+        False while there is more to tell: ask again. To be asked in regular intervals, so that
+        a confirmation waits for one of them, and for two at most.
         """
-        if self.link.handled_told != self.link.confirmable:
+        link = self.link
+        if link.handled_told < self._confirm_up_to:
             self.wake()
-        return self.link.confirmable == self.link.handled
+        self._confirm_up_to = link.confirmable
+        return link.handled_told == link.handled
 
     def warn_slow(self, waiting: int, waiting_max: int) -> None:
         """Tell the agent that it acknowledges too slowly."""
@@ -218,7 +224,8 @@ class Session:
     async def _read(self) -> None:
         context, metrics, link = self._context, self._metrics, self.link
         while True:
-            await self._room_for_answers()
+            if len(link.pending) > ANSWERS_MAX:
+                await self._room_for_answers()
             raw = await context.read()
             if not isinstance(raw, bytes):  # grpc.aio.EOF
                 return
@@ -257,23 +264,24 @@ class Session:
         if not number:
             self._refuse_frame("MALFORMED_FRAME", "a batch bears no number; they count from 1")
             return True
-        match link.hear(number):
-            case Heard.REPEAT:
-                self._metrics.batches_repeated += 1
-                self._to_confirm.add(self)
-                link.handled_told = 0  # the confirmation may have been lost
-                return True
-            case Heard.GAP:
-                self.close("out_of_order", f"batch {number} came after batch {link.handled}")
-                return False
-        if batch.acked_msg_ids:
-            self._metrics.acknowledged += outbox.confirm(batch.acked_msg_ids, self._now())
+        heard = link.hear(number)
+        if heard is REPEAT:
+            self._metrics.batches_repeated += 1
+            self._to_confirm.add(self)
+            link.handled_told = 0  # the confirmation may have been lost
+            return True
+        if heard is GAP:
+            self.close("out_of_order", f"batch {number} came after batch {link.handled}")
+            return False
+        acked, envelopes = batch.acked_msg_ids, batch.envelopes
+        if acked:
+            self._metrics.acknowledged += outbox.confirm(acked, self._heard_at)
             if outbox.followed or self.member.is_boxed:
                 self._delivered(self.member)
             if outbox.has_queued:
                 self.wake()
-        if batch.envelopes:
-            await self._admit(batch.envelopes)
+        if envelopes:
+            await self._admit(envelopes)
         settling = self._settle(self.member)
         if settling is not None:
             await settling
@@ -282,7 +290,7 @@ class Session:
         link.handled = number
         if not self.member.unjudged:
             link.confirmable = number
-        if batch.envelopes or not batch.acked_msg_ids:
+        if envelopes or not acked:
             self._to_confirm.add(self)  # acknowledgements alone can wait for the next frame
         return True
 
@@ -318,9 +326,10 @@ class Session:
     async def _write(self) -> None:
         context, metrics = self._context, self._metrics
         while True:
-            await self._awake.wait()
-            self._awake.clear()
-            self._asleep = True
+            if not self._is_due:
+                self._asleep = self._loop.create_future()
+                await self._asleep
+            self._is_due = False
             while (frame := self._next_frame()) is not None:
                 raw = frame.SerializeToString()
                 metrics.frames_out += 1

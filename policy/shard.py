@@ -65,8 +65,10 @@ class Shard(Generic[Cause]):
         still, and its queue fills."""
         self._queue_max = queue_max
         self._queue: deque[tuple[float, str, Event | Call, Cause | None]] = deque()
-        self._posted = asyncio.Event()
-        self._idle = False  # a flag is asked more cheaply than an Event, and at every post
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failed: asyncio.Future[None] | None = None
+        self._next: asyncio.Handle | None = None
+        self._idle = False  # does it run, and wait for something to do?
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._held: dict[str, int] = {}
@@ -105,8 +107,7 @@ class Shard(Generic[Cause]):
         """
         self._queue.append((received_at, negotiation_id, event, cause))
         if self._idle:
-            self._idle = False
-            self._posted.set()
+            self.wake()
         if len(self._queue) < self._queue_max:
             return True
         self._room.clear()
@@ -130,8 +131,7 @@ class Shard(Generic[Cause]):
         if not self._held[negotiation_id]:
             del self._held[negotiation_id]
             self._queue.extend(self._deferred.pop(negotiation_id, ()))
-            self._idle = False
-            self._posted.set()
+            self.wake()
 
     def _waits(self, negotiation_id: str, received_at: float) -> bool:
         state = self.table.state(negotiation_id)
@@ -145,37 +145,60 @@ class Shard(Generic[Cause]):
         return None if negotiation_id in self._held else self.table.give_up(negotiation_id)
 
     def wake(self) -> None:
-        """Look at the table again: it has changed from outside."""
-        self._idle = False
-        self._posted.set()
+        """Look at the queue and the table: something has come, or has changed from outside."""
+        if self._idle:
+            self._go_on()
 
     async def room(self) -> None:
         """Wait until the queue is below its bound."""
         await self._room.wait()
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; raises what a step raised, and applies nothing more then.
+
+        The work is done in callbacks of the loop. A task that waits for each message takes a turn
+        of the loop more to wake up.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._failed = self._loop.create_future()
         try:
-            while True:
-                while not self.may_decide():  # noqa: ASYNC110 - a lease that ends has no event
-                    await asyncio.sleep(FENCED_LOOK_SECONDS)
-                self.turn()
-                if self._queue:
-                    await asyncio.sleep(0)
-                    continue
-                due = self.table.next_deadline()
-                if due is not None and due <= self._now():
-                    if not self._held:
-                        await asyncio.sleep(0)
-                        continue
-                    due = self._now() + HELD_LOOK_SECONDS
-                self._posted.clear()
-                self._idle = True
-                self._set_alarm(due)
-                await self._posted.wait()
+            self._work()
+            await self._failed
         finally:
-            if self._alarm is not None:
-                self._alarm.cancel()
+            self._idle = False
+            for handle in (self._next, self._alarm):
+                if handle is not None:
+                    handle.cancel()
+
+    def _go_on(self, within: float = 0.0) -> None:
+        assert self._loop is not None, "it runs"
+        self._idle = False
+        if within:
+            self._next = self._loop.call_later(within, self._work)
+        else:
+            self._next = self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        """Apply what waits, then wait for more or for the next deadline."""
+        try:
+            if not self.may_decide():  # a lease that ends has no event
+                self._go_on(FENCED_LOOK_SECONDS)
+                return
+            self.turn()
+            if self._queue:
+                self._go_on()
+                return
+            due = self.table.next_deadline()
+            if due is not None and due <= self._now():
+                if not self._held:
+                    self._go_on()
+                    return
+                due = self._now() + HELD_LOOK_SECONDS
+            self._idle = True
+            self._set_alarm(due)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            assert self._failed is not None, "it runs"
+            self._failed.set_exception(error)
 
     def turn(self) -> None:
         """Fire the timers that are due, then apply a slice of the queue; who simulates calls it."""
@@ -192,14 +215,13 @@ class Shard(Generic[Cause]):
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        loop = asyncio.get_running_loop()
+        assert self._loop is not None, "it runs"
         self._alarm_at = due
-        self._alarm = loop.call_later(max(0.0, due - self._now()), self._ring)
+        self._alarm = self._loop.call_later(max(0.0, due - self._now()), self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
-        self._idle = False
-        self._posted.set()
+        self.wake()
 
     def fire_timers(self, now: float) -> None:
         """Tell every negotiation whose time has come by `now`."""

@@ -143,6 +143,7 @@ async def test_a_batch_that_comes_twice_is_handled_once_and_confirmed_again(
         line.number -= 1
         line.send_envelopes(envelope("bob", *TO_BOB))
         await line.handled()
+        assert not served.session("bob").confirm_soon()
         served.session("bob").confirm_soon()
         confirmation = await line.heard()
         assert (confirmation.number, confirmation.confirmed_number) == (0, 1)

@@ -87,15 +87,18 @@ async def test_envelopes_are_admitted_in_order() -> None:
 
 
 @played
-async def test_a_confirmation_that_found_no_frame_goes_by_itself_once() -> None:
+async def test_a_confirmation_that_found_no_frame_for_an_interval_goes_by_itself_once() -> None:
     async with bob_is_here() as bob:
         bob.stream.send(batch={})
         await bob.stream.handled()
         assert bob.to_confirm == {bob.session} and bob.stream.frames.empty()
-        bob.session.confirm_soon()
+        assert not bob.session.confirm_soon(), "a frame may yet go that it rides on"
+        await asyncio.sleep(0)
+        assert bob.stream.frames.empty()
+        assert not bob.session.confirm_soon()
         alone = await bob.stream.heard()
         assert (alone.number, alone.confirmed_number, alone.WhichOneof("content")) == (0, 1, None)
-        bob.session.confirm_soon()
+        assert bob.session.confirm_soon(), "there is no more to tell"
         await asyncio.sleep(0)
         bob.deliver("m1")
         following = await bob.stream.heard()
