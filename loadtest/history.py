@@ -5,10 +5,11 @@
 
 What is compared is ours by the floor of the same run, because both met the same machine in the same
 minute. Earlier runs count when they were taken on a machine with the same processor, cores and
-CPython, with the same settings, while nothing else ran. A figure of a case is worse when it lies
-beyond the median of the earlier ones by more than noise: by three of their own deviations (the
-median absolute deviation, scaled as for a normal distribution), and by a tenth at least. One run in
-a few hundred does so by chance: run again before you believe it.
+CPython, with the same settings, all with the cores kept awake or none (`loadtest.awake`), while
+nothing else ran. A figure of a case is worse when it lies beyond the median of the earlier ones by
+more than noise: by three of their own deviations (the median absolute deviation, scaled as for a
+normal distribution), and by a tenth at least. One run in a few hundred does so by chance: run again
+before you believe it.
 
 Exit codes: 0 nothing got worse, 1 something did, 2 it cannot be told.
 """
@@ -108,10 +109,10 @@ def compared(runs: Sequence[Run]) -> list[Verdict]:
 
 def is_alike(one: Run, other: Run) -> bool:
     """Tell whether two runs can be compared."""
-    machine = ("processor", "cores", "python")
+    machine = ("processor", "cores", "python", "cores_awake")
     settings = ("quick", "seconds", "server_core", "client_core")
     return all(
-        one[part].get(name) == other[part].get(name)
+        (one[part].get(name) or None) == (other[part].get(name) or None)
         for part, names in (("machine", machine), ("settings", settings))
         for name in names
     )

@@ -45,6 +45,7 @@ def taken_by(command: str, machine: Result) -> str:
         f"`{command}`, commit {machine.get('commit') or 'unknown'}{changed}, "
         f"{machine.get('cores')} cores, CPython {machine.get('python')}, "
         f"grpcio {machine.get('libraries', {}).get('grpcio')}"
+        f"{', cores kept awake' if machine.get('cores_awake') else ''}"
     )
 
 

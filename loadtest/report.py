@@ -20,6 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from loadtest import awake
 from loadtest.figures import Compared
 from loadtest.micro import Cost
 from loadtest.peers.roll import PEERS
@@ -39,6 +40,7 @@ def facts() -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2),
+        "cores_awake": awake.is_on(),
         "libraries": {name: _version(name) for name in LIBRARIES},
     }
 

@@ -65,9 +65,10 @@ def test_a_figure_that_always_jumps_may_jump() -> None:
         _run(0.9, processor="Q"),
         _run(0.9, python="3.13.1"),
         _run(0.9, load_before=1.5),
+        _run(0.9, cores_awake=True),
         {**_run(0.9), "settings": {**SETTINGS, "quick": True}},
     ],
-    ids=["another processor", "another CPython", "a busy machine", "other settings"],
+    ids=["another processor", "another CPython", "a busy machine", "cores awake", "other settings"],
 )
 def test_runs_that_cannot_be_compared_are_left_out(odd: dict[str, Any]) -> None:
     runs = [odd, odd, odd, odd, *STEADY, _run(0.40)]
