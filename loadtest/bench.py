@@ -29,7 +29,7 @@ QUICK_IN_FLIGHT = (1, 32)
 PROFILED = (12, 32)
 PROFILE_SECONDS = 10.0
 TABLE_COLUMNS = 100
-MARK = "peers"
+MARK, PROFILE_MARK = "peers", "profile"
 HISTORY = Path(".llmx", "bench-history.jsonl")
 CLIENT_GRPC_EXPERIMENTS = "-event_engine_client,-event_engine_listener"
 
@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--only", choices=("ours", "floor"), help="play against one of the two")
     add("--peers", type=_peers, help="all, none, or names of: " + ", ".join(PEERS))
     add("--out", type=Path, help="write the whole result to this file, as JSON")
-    add("--page", type=Path, help="refresh the table of peers in this page, docs/performance.md")
+    add("--page", type=Path, help="refresh the table in this page, docs/performance.md")
     add("--history", type=Path, default=HISTORY, help="append a line to this file")
     add("--profile", type=Path, metavar="FOLDER", help="profile the gateway instead, 12 × 32")
     add("--server-core", type=core_in, default=own_core(0), help="a number, or any")
@@ -109,6 +109,10 @@ def _run(options: argparse.Namespace) -> None:
             )
         console.print(f"{figures['rounds_per_second']:.0f} rounds/s while it was watched")
         print(*files, sep="\n")
+        if options.page is not None:
+            summary = (options.profile / profiling.SUMMARY).read_text()
+            taken_by = reliability.taken_by(command_of(options.asked), report.facts())
+            reliability.refresh(options.page, PROFILE_MARK, f"{taken_by}:\n\n{summary}")
         return
     machine = report.facts()
     wanted = (() if options.only else tuple(PEERS)) if options.peers is None else options.peers

@@ -27,6 +27,40 @@ from loadtest.targets import Target
 SAMPLES_PER_SECOND = 400
 ENTRIES_SHOWN = 60
 SPY_SECONDS_MAX = 60.0
+SUMMARY = "gateway.md"
+MOST_SHOWN = 3
+ELSEWHERE = "the event loop, and grpc in its own threads"
+
+AREAS: dict[str, tuple[str, ...]] = {
+    "streams: reading frames, and writing them through grpc": (
+        "gateway/session.py",
+        "gateway/link.py",
+        "gateway/exchange.py",
+    ),
+    "admission: envelope, JSON, schema, rate, duplicate": (
+        "gateway/admission",
+        "gateway/headers.py",
+        "gateway/envelope_head.py",
+        "gateway/strict_json.py",
+        "gateway/validation.py",
+        "gateway/schemas.py",
+        "gateway/allowances.py",
+        "gateway/quota.py",
+        "gateway/duplicates.py",
+        "gateway/calls.py",
+    ),
+    "records, log, metrics, fairness": (
+        "gateway/records.py",
+        "gateway/record_format.py",
+        "gateway/logs.py",
+        "gateway/metrics.py",
+        "gateway/governance.py",
+        "gateway/telemetry/",
+    ),
+    "the policy engine": ("policy/",),
+    "carrying out: verdicts, relays, outboxes": ("gateway/", "federation/"),
+}
+"""Parts of the gateway by where their modules are; the first that fits."""
 
 
 def spy_program() -> str | None:
@@ -78,10 +112,12 @@ async def _spy(spy: str, pid: int, case: Case, folder: Path) -> list[Path]:
             code = await process.wait()
         if code != 0 or not out.exists():
             return []
-    text = folder / "gateway.txt"
-    text.write_text(own_time_table(raw.read_text().splitlines()))
+    text, summary = folder / "gateway.txt", folder / SUMMARY
+    stacks = raw.read_text().splitlines()
+    text.write_text(own_time_table(stacks))
+    summary.write_text(area_table(stacks))
     raw.unlink()
-    return [text, flames]
+    return [text, summary, flames]
 
 
 def own_time_table(stacks: Iterable[str]) -> str:
@@ -112,6 +148,39 @@ def own_time_table(stacks: Iterable[str]) -> str:
         f"{count / samples:7.1%}  {name}" for name, count in by_line.most_common(ENTRIES_SHOWN)
     ]
     return "\n".join(shown) + "\n"
+
+
+def area_table(stacks: Iterable[str]) -> str:
+    """Return which parts of the gateway the samples fell into, as Markdown, the most first.
+
+    A sample belongs to the innermost function of ours; what runs beneath, as C or as somebody
+    else's Python, is that function's. One without any is of the loop and of grpc's threads.
+    """
+    counts: Counter[str] = Counter()
+    functions: dict[str, Counter[str]] = {}
+    for line in stacks:
+        stack, _, count = line.rpartition(" ")
+        if not stack or not count.isdigit():
+            continue
+        area, function = _area_of(stack.split(";"))
+        counts[area] += int(count)
+        functions.setdefault(area, Counter())[function] += int(count)
+    rows = ["| part | share | most of it in |", "|---|---|---|"]
+    for area, count in counts.most_common():
+        most = ", ".join(f"`{name}`" for name, _ in functions[area].most_common(MOST_SHOWN) if name)
+        rows.append(f"| {area} | {count / counts.total():.0%} | {most} |")
+    return "\n".join(rows)
+
+
+def _area_of(frames: list[str]) -> tuple[str, str]:
+    """Return the part that a stack is charged to, and the function of ours that it is in."""
+    for frame in reversed(frames):
+        name, _, place = frame.rpartition(" (")
+        path = place.partition(":")[0]
+        for area, places in AREAS.items():
+            if path.startswith(places):
+                return area, name
+    return ELSEWHERE, ""
 
 
 def _without_line(frame: str) -> str:
