@@ -287,7 +287,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[Running]:
         async with tasks:
             chores: list[Coroutine[Any, Any, None]]
             chores = [shard.run() for shard in negotiations.shards]
-            chores += [exchange.confirm(), upkeep.run(), absences.run(), telemetry.lag.run()]
+            chores += [upkeep.run(), absences.run(), telemetry.lag.run()]
             chores.append(authenticator.run(now))
             if durability is not None:
                 chores.append(durability.purge(negotiations.is_known))

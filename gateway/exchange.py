@@ -100,6 +100,7 @@ class Exchange:
         self._metrics = metrics
         self._now = now
         self._to_confirm: set[Session] = set()
+        self._confirming: asyncio.TimerHandle | None = None
         self.sessions: set[Session] = set()
         self._streams = 0
         self.is_closed = False
@@ -173,7 +174,7 @@ class Exchange:
             self._metrics,
             self._limits.frame_bytes_max,
             self._renew,
-            self._to_confirm,
+            self._confirm_later,
             self._settle,
             self._router.delivered,
         )
@@ -357,13 +358,20 @@ class Exchange:
         self._metrics.refused[fault.code] += 1
         member.answer_refused(refusal_of(fault, "").SerializeToString())
 
-    async def confirm(self) -> None:
-        """Send the confirmations that found no frame to ride on, until cancelled."""
-        while True:
-            await asyncio.sleep(CONFIRM_SECONDS)
-            for session in list(self._to_confirm):
-                if session.confirm_soon():
-                    self._to_confirm.discard(session)
+    def _confirm_later(self, session: Session) -> None:
+        self._to_confirm.add(session)
+        if self._confirming is None:
+            loop = asyncio.get_running_loop()
+            self._confirming = loop.call_later(CONFIRM_SECONDS, self._confirm)
+
+    def _confirm(self) -> None:
+        """Send the confirmations that found no frame to ride on, and look again while there are."""
+        self._confirming = None
+        for session in list(self._to_confirm):
+            if session.confirm_soon():
+                self._to_confirm.discard(session)
+            else:
+                self._confirm_later(session)
 
     def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
         """Ask every agent to go on elsewhere, and not all at once."""

@@ -73,14 +73,14 @@ class Session:
         metrics: Metrics,
         frame_bytes_max: int,
         renew: Callable[[Session, bytes], Awaitable[None]],
-        to_confirm: set[Session],
+        confirm_later: Callable[[Session], None],
         settle: Callable[[Member], Awaitable[None] | None],
         delivered: Callable[[Member], None],
     ) -> None:
         """Serve `sender` on `context` until its token ends, unless `renew` gives it longer.
 
-        The session joins `to_confirm` when it has handled a frame; whoever empties that set
-        calls `confirm_soon`, so that confirmations mostly ride on frames that go anyway.
+        The session calls `confirm_later` when it has handled a frame; whoever hears that calls
+        `confirm_soon`, so that confirmations mostly ride on frames that go anyway.
         `settle` does what a batch that was read to its end needs before it is confirmed;
         `delivered` hears that messages were acknowledged which somebody follows.
         """
@@ -90,7 +90,7 @@ class Session:
         self._metrics = metrics
         self._frame_bytes_max = frame_bytes_max
         self._renew = renew
-        self._to_confirm = to_confirm
+        self._confirm_later = confirm_later
         self._confirm_up_to = 0
         self._settle = settle
         self._delivered = delivered
@@ -267,7 +267,7 @@ class Session:
         heard = link.hear(number)
         if heard is REPEAT:
             self._metrics.batches_repeated += 1
-            self._to_confirm.add(self)
+            self._confirm_later(self)
             link.handled_told = 0  # the confirmation may have been lost
             return True
         if heard is GAP:
@@ -291,7 +291,7 @@ class Session:
         if not self.member.unjudged:
             link.confirmable = number
         if envelopes or not acked:
-            self._to_confirm.add(self)  # acknowledgements alone can wait for the next frame
+            self._confirm_later(self)  # acknowledgements alone can wait for the next frame
         return True
 
     async def _admit(self, envelopes: Sequence[bytes]) -> None:

@@ -186,7 +186,7 @@ class Bob:
             parts.metrics,
             FRAME_BYTES_MAX,
             self._renew,
-            self.to_confirm,
+            self.to_confirm.add,
             lambda member: None if self.disk is None else self.disk.wait(),
             parts.router.delivered,
         )
