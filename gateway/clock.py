@@ -17,6 +17,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 Clock = Callable[[], float]
 """Returns seconds since 1970 that never go back."""
 
+TIMESTAMP_SECONDS_MAX = 253_402_300_799
+"""The end of the year 9999; a Timestamp knows nothing beyond it."""
+
 
 def steady_clock() -> Clock:
     """Return a clock that reads the wall time now and is steady from then on."""
@@ -52,3 +55,8 @@ def seconds_of(text: str) -> float | None:
         return None if moment.tzinfo is None else moment.timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def told_expiry(expires_at: float) -> int:
+    """Return the end of a token as whole seconds that a Timestamp can hold."""
+    return max(0, min(int(expires_at), TIMESTAMP_SECONDS_MAX))

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from gateway.absences import Absences
 from gateway.acts import ACTS
 from gateway.auth import Authenticator, AuthFault, Identity
-from gateway.clock import Clock
+from gateway.clock import Clock, told_expiry
 from gateway.handover import Arrival
 from gateway.headers import SENDABLE, Sender
 from gateway.link import Link
@@ -30,7 +30,7 @@ from gateway.metrics import Metrics
 from gateway.refusals import Fault, refusal_of
 from gateway.registration import RegistrationLimits, grant, set_capabilities, set_topics
 from gateway.router import Router
-from gateway.session import Context, Session, told_expiry
+from gateway.session import Context, Session
 from gateway.telemetry.admitting import Admits
 from llmx.v1.exchange_service_pb2 import Hello, RenewToken, Welcome
 from llmx.v1.receipt_pb2 import RECEIPT_STAGE_ADMITTED, Receipt

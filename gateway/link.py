@@ -48,6 +48,10 @@ class Answers(msgspec.Struct, gc=False):
     opened: list[bytes]
     receipts: list[bytes]
 
+    def __bool__(self) -> bool:
+        """Tell whether there are any; asked more often than how many."""
+        return bool(self.refusals or self.opened or self.receipts)
+
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self.refusals) + len(self.opened) + len(self.receipts)

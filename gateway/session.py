@@ -22,7 +22,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from gateway.auth import Identity
-from gateway.clock import Clock
+from gateway.clock import Clock, told_expiry
 from gateway.endings import STATUS_OF, Ending
 from gateway.headers import Sender
 from gateway.link import GAP, REPEAT, Link
@@ -49,15 +49,7 @@ around them it stays below the limit, which is also what grpc libraries take by 
 SILENT_HEARTBEATS = 3
 """After so many heartbeats without a frame, the other side is taken for dead."""
 
-TIMESTAMP_SECONDS_MAX = 253_402_300_799
-"""The end of the year 9999; a Timestamp knows nothing beyond it."""
-
 Context = grpc.aio.ServicerContext[Any, Any]
-
-
-def told_expiry(expires_at: float) -> int:
-    """Return the end of a token as whole seconds that a Timestamp can hold."""
-    return max(0, min(int(expires_at), TIMESTAMP_SECONDS_MAX))
 
 
 class Session:
@@ -224,7 +216,7 @@ class Session:
     async def _read(self) -> None:
         context, metrics, link = self._context, self._metrics, self.link
         while True:
-            if len(link.pending) > ANSWERS_MAX:
+            if link.pending:
                 await self._room_for_answers()
             raw = await context.read()
             if not isinstance(raw, bytes):  # grpc.aio.EOF
@@ -345,7 +337,7 @@ class Session:
 
     def _next_frame(self) -> ResponseFrame | None:
         """Return everything that is queued as one frame, or None when there is nothing."""
-        if self._said_goodbye:
+        if self._said_goodbye or self._has_nothing():
             return None
         link = self.link
         frame = ResponseFrame(confirmed_number=link.handled)
@@ -376,6 +368,15 @@ class Session:
             else:
                 frame.confirmed_number = link.handled_told = link.confirmable
         return frame
+
+    def _has_nothing(self) -> bool:
+        """Tell whether nothing is queued; asked after each frame, when it mostly is so."""
+        link, outbox = self.link, self.member.outbox
+        return (
+            link.handled_told == link.confirmable
+            and not (outbox.has_queued or link.pending or self._half_closed or self._is_alive_due)
+            and self._first is self._renewed is self._warning is self._ending is None
+        )
 
     def _fill(self, frame: ResponseFrame) -> bool:
         """Put what is queued into a numbered batch; tells whether there was anything."""

@@ -166,9 +166,9 @@ def area_table(stacks: Iterable[str]) -> str:
         counts[area] += int(count)
         functions.setdefault(area, Counter())[function] += int(count)
     rows = ["| part | share | most of it in |", "|---|---|---|"]
-    for area, count in counts.most_common():
+    for area, samples in counts.most_common():
         most = ", ".join(f"`{name}`" for name, _ in functions[area].most_common(MOST_SHOWN) if name)
-        rows.append(f"| {area} | {count / counts.total():.0%} | {most} |")
+        rows.append(f"| {area} | {samples / counts.total():.0%} | {most} |")
     return "\n".join(rows)
 
 

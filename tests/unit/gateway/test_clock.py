@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.clock import iso_text, seconds_of, steady_clock
+from gateway.clock import (
+    TIMESTAMP_SECONDS_MAX,
+    iso_text,
+    seconds_of,
+    steady_clock,
+    told_expiry,
+)
 
 
 def test_the_clock_starts_at_the_wall_time() -> None:
@@ -83,3 +89,10 @@ def test_a_moment_at_the_edge_of_the_calendar_raises_nothing(text: str) -> None:
 @given(st.text(max_size=40))
 def test_no_text_makes_the_clock_raise(text: str) -> None:
     seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "told"), [(17.9, 17), (1e300, TIMESTAMP_SECONDS_MAX), (-5.0, 0)]
+)
+def test_any_end_of_a_token_can_be_told(expires_at: float, told: float) -> None:
+    assert told_expiry(expires_at) == told

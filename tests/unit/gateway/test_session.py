@@ -10,7 +10,6 @@ import pytest
 from gateway import session as session_module
 from gateway.auth import Identity
 from gateway.endings import STATUS_OF
-from gateway.session import TIMESTAMP_SECONDS_MAX, told_expiry
 from llmx.v1.envelope_pb2 import Act, Envelope
 from llmx.v1.exchange_service_pb2 import ExchangeRequest, ExchangeResponse, Hello
 from llmx.v1.refusal_pb2 import RefusalCode
@@ -288,13 +287,6 @@ async def test_a_renewal_is_passed_on_and_answered() -> None:
         answer = await bob.stream.heard()
         assert answer.token_renewed.token_expires_at.ToSeconds() == NOW + 900
         assert answer.number == 0 and bob.session.identity is later
-
-
-@pytest.mark.parametrize(
-    ("expires_at", "told"), [(NOW + 0.9, NOW), (1e300, TIMESTAMP_SECONDS_MAX), (-5.0, 0)]
-)
-def test_any_end_of_a_token_can_be_told(expires_at: float, told: float) -> None:
-    assert told_expiry(expires_at) == told
 
 
 @played
