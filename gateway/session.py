@@ -144,8 +144,7 @@ class Session:
     def confirm_soon(self) -> bool:
         """Tell the agent what was handled before the last time of asking, if no frame has since.
 
-        False while there is more to tell: ask again. To be asked in regular intervals, so that
-        a confirmation waits for one of them, and for two at most.
+        False while there is more to tell: ask again, in regular intervals.
         """
         link = self.link
         if link.handled_told < self._confirm_up_to:
@@ -375,7 +374,8 @@ class Session:
         return (
             link.handled_told == link.confirmable
             and not (outbox.has_queued or link.pending or self._half_closed or self._is_alive_due)
-            and self._first is self._renewed is self._warning is self._ending is None
+            and self._ending is None
+            and self._first is self._renewed is self._warning is None
         )
 
     def _fill(self, frame: ResponseFrame) -> bool:
