@@ -29,15 +29,18 @@ def verify(
     seal: Annotated[
         str | None, typer.Option(help="The seal that the last line should have.")
     ] = None,
+    first: Annotated[
+        int, typer.Option(min=1, help="The first line that is kept, where older files are gone.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Look whether lines were changed, removed, added or moved; name the first broken one.
 
-    Files are read in the order of their lines. Exit code 0: the chain is whole. 1: it is broken, or
-    does not end with the seal that was given. 2: no such file.
+    Files are read in the order of their lines. Exit code 0: the chain is whole. 1: it is broken,
+    begins later than it should or does not end with the seal that was given. 2: no such file.
 
     llmx audit verify audit.jsonl-000000042137 audit.jsonl
     """
     from gateway.commands.audit import verify as look
 
-    raise typer.Exit(look(files, key, seal, as_json=as_json))
+    raise typer.Exit(look(files, key, seal, first, as_json=as_json))

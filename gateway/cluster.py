@@ -74,7 +74,6 @@ class Cluster:
             now,
         )
         self.peers.durability = parts.durability
-        parts.telemetry.watch_peers(self.peers)
         self.handover = Handover(parts.members, self.peers, parts.absences, parts.mailbox, now)
         self.presence = Presence(
             parts.members,
@@ -90,6 +89,7 @@ class Cluster:
         self.inheritance = Inheritance(
             parts.members, self.peers, parts.negotiations, lambda: self.members.keys(), now
         )
+        parts.telemetry.watch_peers(self.peers, self.handover, self.inheritance)
         self.distant_calls = DistantCalls(
             parts.members,
             self.peers,

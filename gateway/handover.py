@@ -11,7 +11,7 @@ and the agent sends again what was not confirmed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -24,7 +24,7 @@ from gateway.members import Member, Members
 from gateway.peers import Peers
 from gateway.remote_members import RemoteMember
 from gateway.session import Session
-from llmx.v1.peering_pb2 import AgentHandover, AgentSummons, PeerMessage
+from llmx.v1.peering_pb2 import AgentHandover, AgentSummons, NegotiationTrace, PeerMessage
 
 log = structlog.get_logger("llmx.handover")
 
@@ -63,6 +63,8 @@ class Handover:
         """Tells whether a gateway may answer: one without a link is not waited for."""
         self.on_gone: Callable[[RemoteMember], None] = lambda member: None
         """Hears of an agent that was handed over, and is nowhere until its new home tells of it."""
+        self.traces_of: Callable[[Member], Iterable[NegotiationTrace]] = lambda member: ()
+        """Tells the traces of the negotiations of an agent; there are none where none are made."""
         self.patience = SUMMONS_SECONDS_MAX
         self._awaited: dict[tuple[str, str], asyncio.Future[AgentHandover]] = {}
         peers.heard["summons"] = self._hear_summons
@@ -164,7 +166,10 @@ class Handover:
         if isinstance(stream, Session):
             await stream.yield_to(gateway_id, YIELD_SECONDS_MAX)
         handed = AgentHandover(
-            tenant=told.tenant, agent_id=told.agent_id, generation=told.generation
+            tenant=told.tenant,
+            agent_id=told.agent_id,
+            generation=told.generation,
+            traces=self.traces_of(member),
         )
         if (
             link is not None

@@ -81,6 +81,8 @@ class Inheritance:
         """Hears that of a negotiation that is decided here from now on."""
         self.on_inherited: Callable[[str], None] = lambda negotiation_id: None
         """Hears of negotiations that are decided here from now on."""
+        self.trace_of: Callable[[str], str] = lambda negotiation_id: ""
+        """Tells of what trace a negotiation is a part, for its heir; empty where none are made."""
         peers.heard["negotiation"] = self._hear
         peers.on_foreign_act = self._pass_on
         negotiations.moved = self._moved
@@ -154,6 +156,7 @@ class Inheritance:
             negotiation_id=negotiation_id,
             record=_encode(written),
             sent_before=self.is_repeated(negotiation_id),
+            traceparent=self.trace_of(negotiation_id),
         )
         if not self._peers.send(heir, PeerMessage(negotiation=told).SerializeToString()):
             initiator = tenant.everyone.get(story.opening.call.initiator)

@@ -65,6 +65,11 @@ class TelemetrySettings(Group):
     traces_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         default=1.0, description="Part of the traces that is kept, by their ids"
     )
+    traces_flush_seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = Field(
+        default=2.0,
+        description="Seconds that a gateway which stops goes on exporting spans that wait; those "
+        "that a collector has not taken by then are lost",
+    )
     traces_waiting_max: Annotated[int, Field(ge=128, le=1_000_000)] = Field(
         default=8_192, description="Spans that wait to be exported; of more the newest are lost"
     )

@@ -15,7 +15,6 @@ and appends it in one write; the disk is flushed when `flush_seconds` have passe
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import threading
@@ -262,12 +261,14 @@ def key_in(file: Path | None) -> bytes | None:
     """Return the key that a file holds; raises SettingsError when it cannot be one."""
     if file is None:
         return None
-    key = b""
-    with contextlib.suppress(OSError):
+    key, why = b"", ""
+    try:
         key = file.read_bytes()
+    except OSError as error:
+        why = f"{error.strerror or error}; "
     if len(key) < KEY_BYTES_MIN:
         raise SettingsError(
-            f"telemetry.audit_key_file={file}: must hold a key of {KEY_BYTES_MIN} bytes or more, "
-            f"for example of: head -c {KEY_BYTES_MIN} /dev/urandom"
+            f"telemetry.audit_key_file={file}: {why}must hold a key of {KEY_BYTES_MIN} bytes or "
+            f"more, for example of: head -c {KEY_BYTES_MIN} /dev/urandom"
         )
     return key

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
     SpanExportResult,
 )
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from gateway.settings import SettingsError
@@ -36,12 +37,13 @@ class CountedExporter(SpanExporter):
         """Close `file` behind the exporter."""
         self._exporter = exporter
         self._file = file
+        self._has_ended = False
         self.exported = 0
         self.failed = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export spans."""
-        result = self._exporter.export(spans)
+        """Export spans; after the end there is nowhere to."""
+        result = SpanExportResult.FAILURE if self._has_ended else self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             self.exported += len(spans)
         else:
@@ -49,7 +51,10 @@ class CountedExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End."""
+        """End; what is being exported is given up."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         self._exporter.shutdown()
         if self._file is not None:
             self._file.close()
@@ -92,9 +97,13 @@ def _line(span: ReadableSpan) -> str:
 
 
 def provider_of(
-    settings: TelemetrySettings, gateway_id: str, version: str, exporter: SpanExporter
+    settings: TelemetrySettings,
+    gateway_id: str,
+    version: str,
+    exporter: SpanExporter,
+    ids: IdGenerator | None = None,
 ) -> TracerProvider:
-    """Return what makes spans of this gateway.
+    """Return what makes spans of this gateway, with random ids unless `ids` makes others.
 
     Whether a trace is kept follows from its id, the same way at every gateway; an agent that asks
     for its own to be kept does not decide that. One that asks for it to be left out does.
@@ -110,6 +119,7 @@ def provider_of(
         ),
         sampler=ParentBased(by_id, remote_parent_sampled=by_id),
         shutdown_on_exit=False,
+        id_generator=ids,
     )
     provider.add_span_processor(
         BatchSpanProcessor(

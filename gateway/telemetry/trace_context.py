@@ -35,7 +35,12 @@ def read(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
+def text(context: SpanContext) -> str:
+    """Return a context as W3C writes it, which `read` understands."""
+    flags = context.trace_flags & TraceFlags.SAMPLED
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+
+
 def written(context: SpanContext) -> bytes:
     """Return a context as it is appended to an envelope."""
-    flags = context.trace_flags & TraceFlags.SAMPLED
-    return _FIELD + f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}".encode()
+    return _FIELD + text(context).encode()

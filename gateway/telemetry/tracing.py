@@ -8,7 +8,8 @@
 
 The context travels in the envelope, so a hop needs nothing else. Whoever answers a call without a
 context of its own goes on in the trace of that call: each gateway remembers the context under
-which it last saw a call, of `CALLS_MAX` of them.
+which it last saw a call, of `CALLS_MAX` of them. When a negotiation or an agent goes on at another
+gateway, `moved_traces` has that one know it too.
 
 Put around the parts of a gateway when it is wired; without traces nothing of it is there.
 """
@@ -47,7 +48,9 @@ from gateway.telemetry.admitting import Admit, Waiting
 from gateway.telemetry.auditing import Naming, Perform
 from gateway.telemetry.names import negotiation, plain
 from gateway.telemetry.trace_context import read, written
-from llmx.v1.envelope_pb2 import Envelope
+from gateway.telemetry.trace_ids import TraceIds, trace_of_call
+from gateway.telemetry.traced_outbox import TracedOutbox
+from llmx.v1.envelope_pb2 import Act, Envelope
 from policy.call import Call
 from policy.effects import Effect, Finish
 from policy.events import Event
@@ -65,9 +68,10 @@ _CURRENT: ContextVar[Span | None] = ContextVar("llmx_span", default=None)
 class Tracing:
     """Makes the spans of one gateway."""
 
-    def __init__(self, tracer: Tracer, named: Naming = plain) -> None:
-        """Name agents in spans as they shall be named."""
+    def __init__(self, tracer: Tracer, ids: TraceIds, named: Naming = plain) -> None:
+        """Name agents in spans as they shall be named; `ids` makes those of `tracer`."""
         self._tracer = tracer
+        self._ids = ids
         self._named = named
         self._calls: dict[str, SpanContext] = {}
         self.ended = 0
@@ -111,6 +115,10 @@ class Tracing:
         span = _CURRENT.get()
         return self._calls.get(negotiation_id) if span is None else span.get_span_context()
 
+    def known(self, negotiation_id: str) -> SpanContext | None:
+        """Return what a negotiation is a part of, None when that is not known here."""
+        return self._calls.get(negotiation_id)
+
     def remember(self, negotiation_id: str, context: SpanContext) -> None:
         """Let what comes of a negotiation be a part of this."""
         self._calls[negotiation_id] = context
@@ -138,6 +146,10 @@ class Tracing:
                 "llmx.bytes": len(raw),
             }
             parent = self._parent_of(head)
+            if parent is None and head.act == Act.ACT_CFP:
+                self._ids.next_trace = trace_of_call(
+                    member.tenant.name, member.agent_id, head.msg_id, head.ts
+                )
             span = self.begin("admission", SpanKind.SERVER, parent, said)
             context = written(span.get_span_context())
             if len(raw) + len(context) <= bytes_max:
@@ -167,6 +179,8 @@ class Tracing:
         if span is not None and negotiation_id:
             span.set_attribute("llmx.negotiation", negotiation_id)
             self.remember(negotiation_id, span.get_span_context())
+            if isinstance(member.outbox, TracedOutbox):
+                member.outbox.take_part(negotiation_id)
 
     def refused(self, member: Member, msg_id: str, fault: Fault, negotiation_id: str) -> None:
         """Hear that the message at hand was refused."""

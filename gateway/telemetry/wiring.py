@@ -16,6 +16,8 @@ from gateway.admission import Admission
 from gateway.awards import Propose
 from gateway.clock import Clock
 from gateway.exchange import Exchange
+from gateway.handover import Handover
+from gateway.inheritance import Inheritance
 from gateway.live_policies import LivePolicies
 from gateway.members import Members
 from gateway.negotiations import Negotiations
@@ -76,6 +78,9 @@ class Traces(Observer, Protocol):
 
     def hopping(self, kind: str, hear: Heard) -> Heard:
         """Return what hears another gateway."""
+
+    def moving(self, peers: Peers, handover: Handover, inheritance: Inheritance) -> None:
+        """Let traces go along with what these hand over."""
 
     def close(self) -> None:
         """Export what waits, and end."""
@@ -176,11 +181,12 @@ class Telemetry:
         assert self.auditor is not None, "only who audits hears of profiles"
         self.auditor.profiles(tenant, book)
 
-    def watch_peers(self, peers: Peers) -> None:
-        """Look at what other gateways say."""
+    def watch_peers(self, peers: Peers, handover: Handover, inheritance: Inheritance) -> None:
+        """Look at what other gateways say, and let traces go along with what moves to them."""
         if self.traces is not None:
             for kind in ("act", "delivery"):
                 peers.heard[kind] = self.traces.hopping(kind, peers.heard[kind])
+            self.traces.moving(peers, handover, inheritance)
 
     def watch_ledger(self, ledger: Any) -> None:
         """Look at awards that hold something; `ledger` is a `policy.store.Store`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import llmx
 from federation.placement import heir_of
+from gateway.telemetry.trace_ids import trace_of_call
 from tests.support.cluster import NAMES, Cluster, running_cluster
 from tests.support.etcd import passed
 
@@ -24,8 +26,9 @@ CALLS_MAX = 20
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Three gateways."""
-    with running_cluster(tmp_path) as cluster:
+    """Three gateways, each of which writes its spans into its folder."""
+    traces = {"telemetry__traces": "file", "telemetry__traces_file": "spans.jsonl"}
+    with running_cluster(tmp_path, **traces) as cluster:
         yield cluster
 
 
@@ -73,10 +76,25 @@ def home_of(agent: llmx.Agent) -> str:
     return session.welcome.gateway_id if session.welcome and session.is_live else ""
 
 
+def traces_decided(cluster: Cluster, name: str) -> set[int]:
+    """Return the traces in which a gateway that has stopped has decided."""
+    lines = (cluster.folder / name / "spans.jsonl").read_text("utf-8").splitlines()
+    spans = [json.loads(line) for line in lines]
+    return {
+        int(span["context"]["trace_id"], 16)
+        for span in spans
+        if span["attributes"].get("llmx.state") == "committed"
+    }
+
+
 async def test_an_initiator_at_a_third_gateway_goes_on_when_the_heir_of_its_calls_is_killed(
     cluster: Cluster,
 ) -> None:
-    """Nothing breaks at the initiator, so it has to be told, and its library calls again."""
+    """Nothing breaks at the initiator, so it has to be told, and its library calls again.
+
+    What was handed over by a gateway and what nobody could hand over stay in the traces that they
+    began.
+    """
     go = asyncio.Event()
     async with market(cluster, go) as alice, AsyncExitStack() as stack:
         calls: dict[str, list[llmx.Negotiation]] = {name: [] for name in NAMES[:2]}
@@ -100,3 +118,10 @@ async def test_an_initiator_at_a_third_gateway_goes_on_when_the_heir_of_its_call
             outcomes = [await outcome_of(call) for group in calls.values() for call in group]
         assert {outcome.state for outcome in outcomes} == {"committed"}
         assert not lost & {outcome.negotiation_id for outcome in outcomes}
+        began = {
+            trace_of_call("default", alice.agent_id, one.call.msg_id, one.call.ts)
+            for group in calls.values()
+            for one in group
+        }
+    await cluster.leave(home)
+    assert traces_decided(cluster, home) == began

@@ -20,7 +20,7 @@ import yaml
 
 from gateway.commands.audit import verify
 from tests.support.exposition import families, faults, series, unknown_in, values
-from tests.support.watched_gateways import AGENT_TRACE, SECRETS, Story, tell, watched
+from tests.support.watched_gateways import AGENT_TRACE, MOVED_TRACE, SECRETS, Story, tell, watched
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +43,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 # ---------------------------------------------------------------------------------------- traces
 
 
-def of_call(story: Story) -> list[dict[str, Any]]:
-    trace = f"0x{AGENT_TRACE[3:35]}"
+def of_call(story: Story, traceparent: str = AGENT_TRACE) -> list[dict[str, Any]]:
+    trace = f"0x{traceparent[3:35]}"
     return [span for span in story.spans if span["context"]["trace_id"] == trace]
 
 
@@ -100,6 +100,30 @@ def test_the_agents_hear_the_trace_that_they_are_part_of(story: Story) -> None:
     assert {heard[36:52] for heard in story.heard_traces} <= deliveries
 
 
+def test_a_negotiation_and_its_agents_that_move_stay_in_one_tree(story: Story) -> None:
+    """It began at eu, which was drained then; us had never heard of the call."""
+    spans = of_call(story, MOVED_TRACE)
+    ids = {span["context"]["span_id"] for span in spans}
+    (root,) = [span for span in spans if span["parent_id"] not in ids]
+    assert root["parent_id"] == f"0x{MOVED_TRACE[36:52]}"
+
+    def told_by(gateway: str, name: str) -> list[dict[str, Any]]:
+        return [
+            span["attributes"]
+            for span in spans
+            if (span["name"], span["resource"]["attributes"]["service.instance.id"])
+            == (name, gateway)
+        ]
+
+    assert [said["llmx.event"] for said in told_by("eu", "step")] == ["Call"]
+    (hop,) = [one for one in told_by("us", "hop") if one["llmx.carried"] == "negotiation"]
+    assert (hop["llmx.peer"], hop["llmx.negotiation"]) == ("eu", story.moved_id)
+    assert [said["llmx.act"] for said in told_by("us", "admission")] == ["offer"]
+    states = [said.get("llmx.state") for said in told_by("us", "step")]
+    assert states.count("committed") == 1
+    assert told_by("us", "award")
+
+
 # ---------------------------------------------------------------------------------------- audit
 
 
@@ -117,7 +141,7 @@ def test_the_audit_says_who_did_what_and_what_was_decided(story: Story) -> None:
     assert decided["negotiation"] == story.negotiation_id
     assert (decided["state"], decided["winners"]) == ("committed", [story.names["bob"]])
     admitted = Counter(line["act"] for line in story.eu.audited("admitted"))
-    assert admitted["cfp"] == 1 and admitted["offer"] >= 1
+    assert admitted["cfp"] == 2 and admitted["offer"] >= 1
     codes = {line["code"] for line in story.us.audited("refused")}
     assert {"SCHEMA_VIOLATION", "UNKNOWN_NEGOTIATION"} <= codes
     assert {line["how"] for line in story.eu.audited("stream_opened")} == {"begun"}
@@ -233,7 +257,7 @@ def test_acts_are_counted_by_act_and_class_of_tenant(story: Story) -> None:
     def count(name: str, act: str, of: str = "gold") -> float:
         return found[f"llmx_acts_{name}_total", frozenset({("act", act), ("class", of)})]
 
-    assert (count("received", "cfp"), count("admitted", "cfp")) == (1, 1)
+    assert (count("received", "cfp"), count("admitted", "cfp")) == (2, 2)
     assert count("received", "message") > count("admitted", "message") > 0
     assert count("received", "cfp", "default") == 0
     timed = found[

@@ -11,7 +11,9 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from gateway.telemetry.auditing import Naming
 from gateway.telemetry.names import plain
-from gateway.telemetry.traced_parts import TracedRouter, outboxes
+from gateway.telemetry.trace_ids import TraceIds
+from gateway.telemetry.traced_outbox import outboxes
+from gateway.telemetry.traced_parts import TracedRouter
 from gateway.telemetry.tracing import Tracing
 from tests.support.gateway_parts import Parts
 from tests.support.observed_parts import observed
@@ -25,9 +27,12 @@ class Kept(SpanExporter):
         sampler = ParentBased(
             TraceIdRatioBased(ratio), remote_parent_sampled=TraceIdRatioBased(ratio)
         )
-        provider = TracerProvider(resource=Resource({}), sampler=sampler, shutdown_on_exit=False)
+        ids = TraceIds()
+        provider = TracerProvider(
+            resource=Resource({}), sampler=sampler, shutdown_on_exit=False, id_generator=ids
+        )
         provider.add_span_processor(SimpleSpanProcessor(self))
-        self.tracing = Tracing(provider.get_tracer("test"), named)
+        self.tracing = Tracing(provider.get_tracer("test"), ids, named)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.spans.extend(spans)
@@ -48,7 +53,7 @@ def traced(parts: Parts, kept: Kept) -> Parts:
     router.__class__ = TracedRouter
     assert isinstance(router, TracedRouter)
     router.tracing = kept.tracing
-    parts.members.new_outbox = outboxes(kept.tracing)
+    parts.members.new_outbox = outboxes(kept.tracing.end)
     for shard in parts.negotiations.shards:
         shard.perform = kept.tracing.performing(shard.perform)
     return observed(parts, kept.tracing)

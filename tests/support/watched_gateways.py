@@ -20,6 +20,7 @@ import grpc
 from gateway.telemetry.admitting import ONE_IN
 from llmx.v1.admin_service_pb2 import DrainRequest
 from llmx.v1.admin_service_pb2_grpc import AdminServiceStub
+from llmx.v1.cluster_pb2 import DrainState
 from llmx.v1.control_service_pb2 import ListPoliciesRequest, PutPolicyRequest
 from llmx.v1.envelope_pb2 import Act
 from llmx.v1.exchange_service_pb2 import Hello
@@ -29,6 +30,8 @@ from tests.support.raw_agent import Crowd, RawAgent
 
 AGENT_TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 """What the initiator says of its own trace."""
+MOVED_TRACE = "00-9d2f0c6a5be84b1f8a3e7c55d1406b72-53995c3f42cd8ad8-01"
+"""The same of the call that another gateway takes over."""
 
 SECRETS = {
     field: f"hush{number:02d}zq{field.replace('_', '')}"
@@ -99,6 +102,8 @@ class Story:
     eu: Watched
     us: Watched
     negotiation_id: str = ""
+    moved_id: str = ""
+    """The negotiation that eu began and us decided."""
     names: dict[str, str] = field(default_factory=dict)
     """The addresses of the agents."""
     heard_traces: list[str] = field(default_factory=list)
@@ -157,6 +162,7 @@ async def tell(story: Story, eu: Gateway, us: Gateway) -> None:
     await call_across(story, eu, us)
     await operate(eu)
     await plant(story, us)
+    await move_away(story, eu, us)
 
 
 async def operate(eu: Gateway) -> None:
@@ -287,6 +293,29 @@ async def call_across(story: Story, eu: Gateway, us: Gateway) -> None:
         await bob.offer(opened.negotiation_id, 1)  # too late
         for agent in (alice, bob, carol):
             await agent.confirmation()
+
+
+async def move_away(story: Story, eu: Gateway, us: Gateway) -> None:
+    """Let dave at eu call erin there; both go on at us, and so does the negotiation, by a drain."""
+    async with Crowd(eu) as here, Crowd(us) as there:
+        there.tag = here.tag
+        dave = await here.open("dave")
+        erin = await here.open("erin", topics=[here.topic()])
+        call = dave.cfp(here.topic(), task="four GPUs", policy="high", reply_within=20)
+        call.traceparent = MOVED_TRACE
+        await dave.send(call)
+        story.moved_id = (await dave.opened(call.msg_id)).negotiation_id
+        await erin.message(Act.ACT_CFP, story.moved_id)
+        await erin.confirmation()
+        erin, dave = await there.open("erin", topics=[here.topic()]), await there.open("dave")
+        operator = here.agent("opal", roles=["exchange-operator"])
+        request = DrainRequest(gateway_id="eu", agents_per_second=100)
+        drained = AdminServiceStub(operator.channel).Drain(request, metadata=operator.metadata)
+        async for told in drained:
+            state = told.drain.state
+        assert state == DrainState.DRAIN_STATE_DRAINED
+        await erin.offer(story.moved_id, 30)
+        assert (await dave.outcome(story.moved_id))["state"] == "committed"
 
 
 async def _known(alice: RawAgent, bob: RawAgent, topic: str) -> None:

@@ -251,7 +251,7 @@ class AgentSummons(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., generation: _Optional[int] = ..., resume_token: _Optional[str] = ..., received_number: _Optional[int] = ...) -> None: ...
 
 class AgentHandover(_message.Message):
-    __slots__ = ("tenant", "agent_id", "generation", "resumed", "handled_number", "refusals", "opened", "receipts")
+    __slots__ = ("tenant", "agent_id", "generation", "resumed", "handled_number", "refusals", "opened", "receipts", "traces")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +260,7 @@ class AgentHandover(_message.Message):
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    TRACES_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     agent_id: str
     generation: int
@@ -268,17 +269,28 @@ class AgentHandover(_message.Message):
     refusals: _containers.RepeatedScalarFieldContainer[bytes]
     opened: _containers.RepeatedScalarFieldContainer[bytes]
     receipts: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., generation: _Optional[int] = ..., resumed: _Optional[bool] = ..., handled_number: _Optional[int] = ..., refusals: _Optional[_Iterable[bytes]] = ..., opened: _Optional[_Iterable[bytes]] = ..., receipts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    traces: _containers.RepeatedCompositeFieldContainer[NegotiationTrace]
+    def __init__(self, tenant: _Optional[str] = ..., agent_id: _Optional[str] = ..., generation: _Optional[int] = ..., resumed: _Optional[bool] = ..., handled_number: _Optional[int] = ..., refusals: _Optional[_Iterable[bytes]] = ..., opened: _Optional[_Iterable[bytes]] = ..., receipts: _Optional[_Iterable[bytes]] = ..., traces: _Optional[_Iterable[_Union[NegotiationTrace, _Mapping]]] = ...) -> None: ...
+
+class NegotiationTrace(_message.Message):
+    __slots__ = ("negotiation_id", "traceparent")
+    NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    negotiation_id: str
+    traceparent: str
+    def __init__(self, negotiation_id: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class NegotiationHandover(_message.Message):
-    __slots__ = ("negotiation_id", "record", "sent_before")
+    __slots__ = ("negotiation_id", "record", "sent_before", "traceparent")
     NEGOTIATION_ID_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
     SENT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     negotiation_id: str
     record: bytes
     sent_before: bool
-    def __init__(self, negotiation_id: _Optional[str] = ..., record: _Optional[bytes] = ..., sent_before: _Optional[bool] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, negotiation_id: _Optional[str] = ..., record: _Optional[bytes] = ..., sent_before: _Optional[bool] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class OwnedCall(_message.Message):
     __slots__ = ("tenant", "agent_id", "msg_id", "negotiation_id", "durable", "is_over")

@@ -55,10 +55,43 @@ def test_a_file_that_is_missing_breaks_the_chain_at_the_next_one(folder: Path) -
     assert said.startswith(f"{files[2]}, line 1: ") and "lines are missing" in said
 
 
-def test_where_the_beginning_is_missing_that_is_said(folder: Path) -> None:
-    """It may have been removed because there were too many files."""
-    code, said = verified(*files_in(folder)[1:])
-    assert code == 0 and "Lines 1 to " in said
+def test_where_the_beginning_is_missing_somebody_has_to_say_that_it_may(folder: Path) -> None:
+    """It may have been removed because there were too many files, or to hide what stood there."""
+    files = files_in(folder)
+    there = json.loads(verified("--json", *files[1:])[1])
+    assert (there["good"], there["last"]) == (False, 60)
+    first = there["first"]
+    code, said = verified(*files[1:])
+    assert code == 1 and f"Lines 1 to {first - 1} are not in these files" in said
+    assert f"--first {first}" in said
+    assert verified(*files[1:], "--first", first)[0] == 0
+    code, said = verified(*files[1:], "--first", first - 1)
+    assert code == 1 and f"Lines {first - 1} to {first - 1} are" in said
+    lines = files[0].read_bytes().splitlines(keepends=True)
+    files[0].write_bytes(b"".join(lines[1:]))
+    assert verified(*files)[0] == 1, "one line at the very beginning is enough"
+
+
+def test_files_that_were_swapped_are_found_by_what_their_names_say(folder: Path) -> None:
+    """The chain is whole, in another order than the names tell."""
+    first, second, *_ = files_in(folder)
+    aside = folder / "aside"
+    first.rename(aside), second.rename(first), aside.rename(second)
+    code, said = verified(*files_in(folder))
+    assert code == 1 and said.startswith(f"{second}, line ") and "it was renamed" in said
+    told = json.loads(verified("--json", *files_in(folder))[1])
+    assert (told["kind"], told["file"]) == ("broken", str(second))
+
+
+def test_a_full_file_without_its_last_lines_is_found_though_nothing_follows(folder: Path) -> None:
+    """Its name says how many there were."""
+    full = files_in(folder)[0]
+    full.write_bytes(b"".join(full.read_bytes().splitlines(keepends=True)[:-1]))
+    code, said = verified(full)
+    assert code == 1 and "lines were removed" in said
+    full.write_bytes(b"")
+    code, said = verified(*files_in(folder))
+    assert code == 1 and said.startswith(f"{full}, line 0: there is no line in it")
 
 
 def test_what_a_crash_left_is_told_and_is_no_break(folder: Path) -> None:

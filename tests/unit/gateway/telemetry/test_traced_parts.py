@@ -8,8 +8,9 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from gateway.settings import LimitSettings, ValidationSettings
-from gateway.telemetry import traced_parts
-from gateway.telemetry.traced_parts import TracedOutbox, TracedValidation
+from gateway.telemetry import traced_outbox
+from gateway.telemetry.traced_outbox import TracedOutbox
+from gateway.telemetry.traced_parts import TracedValidation
 from gateway.validation import Judgement
 from llmx.v1.envelope_pb2 import Act
 from tests.support.gateway_parts import Parts, envelope
@@ -67,7 +68,7 @@ def test_what_finds_no_room_ends_at_once() -> None:
 def test_an_agent_that_acknowledges_nothing_holds_only_so_many_spans(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(traced_parts, "SPANS_MAX", 3)
+    monkeypatch.setattr(traced_outbox, "SPANS_MAX", 3)
     kept = Kept()
     outbox = deliver(traced(Parts(), kept), kept, 4)
     assert list(outbox.spans) == ["m1", "m2", "m3"]
