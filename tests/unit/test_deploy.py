@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ KUBERNETES = DEPLOY / "kubernetes"
 BIND = re.compile(r"\$\(([A-Z_]+)\)")
 
 
+@cache
 def _documents(file: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(file.read_text("utf-8")))
 
@@ -48,7 +50,8 @@ def _gateway_of_kubernetes() -> tuple[dict[str, Any], dict[str, str]]:
 def _gateways_of_compose() -> dict[str, dict[str, str]]:
     (compose,) = _documents(DEPLOY / "compose.yaml")
     services = compose["services"]
-    return {name: one["environment"] for name, one in services.items() if "environment" in one}
+    given = {name: one.get("environment", {}) for name, one in services.items()}
+    return {name: one for name, one in given.items() if "LLMX_SERVER__GATEWAY_ID" in one}
 
 
 def _every_environment() -> list[tuple[str, dict[str, str]]]:
