@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc
 
 from gateway.auth import Identity
+from gateway.ledger_reading import JournalCrowded
 from gateway.ledger_view import AGENT, LedgerView
 from gateway.methods import (
     CANNOT,
@@ -166,6 +167,9 @@ def _answered(method: Method) -> Method:
         except StoreError as error:
             reason = f"the ledger cannot be reached: {error}; ask again later"
             await end(context, grpc.StatusCode.UNAVAILABLE, reason)
+        except JournalCrowded as error:
+            reason = f"OVERLOADED: {error}; ask again in a moment"
+            await end(context, grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
 
     return answered
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
+import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clock import Clock
 from gateway.commits import PROJECT, plain
 from gateway.known_budgets import KnownBudgets
+from gateway.ledger_reading import STATEMENTS_MAX, JournalReader
 from llmx.v1 import credit_pb2 as credit
 from llmx.v1 import resource_pb2 as things
 from policy import ledger
@@ -42,6 +45,7 @@ class LedgerView:
     def __init__(self, store: Store, budgets: KnownBudgets, now: Clock) -> None:
         """Look into `store`; whoever believes to know its budgets hears of changes."""
         self._store = store
+        self._journal = JournalReader(store)
         self._known = budgets
         self._now = now
 
@@ -50,7 +54,7 @@ class LedgerView:
     ) -> tuple[credit.Account, list[credit.StatementLine], bool]:
         """Return an account, its latest lines, and whether there are earlier ones."""
         name = f"{tenant}|{agent}"
-        lines = ledger.statement(name, await self._store.entries())
+        lines = await self._journal.look(partial(ledger.statement, name), STATEMENTS_MAX)
         shown = [_line(agent, line) for line in lines[-lines_max:]]
         return await self.account(tenant, agent), shown, len(lines) > lines_max
 
@@ -62,20 +66,7 @@ class LedgerView:
         self, tenant: str, since: float
     ) -> tuple[credit.LedgerTotals, list[credit.Account], list[credit.Cost]]:
         """Return sums, accounts by agent, and who has spent how much on what since a time."""
-        head = f"{tenant}|"
-        entries = [entry for entry in await self._store.entries() if _is_of(entry, head)]
-        costs = [
-            credit.Cost(
-                agent_id=plain(cost.agent),
-                resource=cost.resource,
-                negotiation_id=cost.negotiation_id,
-                project=cost.project,
-                micros=cost.micros,
-            )
-            for cost in ledger.attribution(entry for entry in entries if entry.at >= since)
-        ]
-        costs.sort(key=lambda cost: -cost.micros)
-        return _totals(entries), _accounts(entries), costs[:COSTS_MAX]
+        return await self._journal.look(partial(_summed, f"{tenant}|", since))
 
     async def give(self, tenant: str, agent: str, micros: int, key: str) -> Refused | None:
         """Give an agent credit, or take some out; returns why that cannot be."""
@@ -85,17 +76,11 @@ class LedgerView:
 
     async def refund(self, tenant: str, hold_id: str, micros: int, key: str) -> Refused | str:
         """Give back what was paid of a hold; returns who has it now, or why that cannot be."""
-        head, paid, left = f"{tenant}|", None, 0
-        for entry in await self._store.entries():
-            for spent in entry.spent:
-                if spent.hold_id == hold_id and spent.agent.startswith(head):
-                    left += spent.micros
-                    paid = paid or (entry.key if spent.micros > 0 else None)
-                    payer = spent.agent
+        paid = await self._journal.look(partial(_paid_of, f"{tenant}|", hold_id))
         if paid is None:
             return Refused("REFUND_TOO_LARGE", hold_id, "nothing was paid of a hold of this id")
-        refused = await self._do(tenant, key, Refund(paid, hold_id, micros or max(left, 1)))
-        return refused or plain(payer)
+        refund = Refund(paid.key, hold_id, micros or max(paid.left, 1))
+        return await self._do(tenant, key, refund) or plain(paid.payer)
 
     async def set_budget(self, tenant: str, budget: credit.Budget) -> Refused | None:
         """Make a budget, or change it; returns why that cannot be."""
@@ -159,6 +144,45 @@ def _is_of(entry: Entry, head: str) -> bool:
     return any(posting.owner.startswith(head) for posting in entry.postings) or any(
         spent.agent.startswith(head) for spent in entry.spent
     )
+
+
+class _Paid(msgspec.Struct, frozen=True):
+    """What was paid of a hold."""
+
+    key: str
+    """Of the first entry that says so."""
+    payer: str
+    left: int
+    """Of it in millionths, without what was given back."""
+
+
+def _paid_of(head: str, hold_id: str, entries: Sequence[Entry]) -> _Paid | None:
+    key, payer, left = "", "", 0
+    for entry in entries:
+        for spent in entry.spent:
+            if spent.hold_id == hold_id and spent.agent.startswith(head):
+                left += spent.micros
+                key = key or (entry.key if spent.micros > 0 else "")
+                payer = spent.agent
+    return _Paid(key, payer, left) if key else None
+
+
+def _summed(
+    head: str, since: float, everybodys: Sequence[Entry]
+) -> tuple[credit.LedgerTotals, list[credit.Account], list[credit.Cost]]:
+    entries = [entry for entry in everybodys if _is_of(entry, head)]
+    costs = [
+        credit.Cost(
+            agent_id=plain(cost.agent),
+            resource=cost.resource,
+            negotiation_id=cost.negotiation_id,
+            project=cost.project,
+            micros=cost.micros,
+        )
+        for cost in ledger.attribution(entry for entry in entries if entry.at >= since)
+    ]
+    costs.sort(key=lambda cost: -cost.micros)
+    return _totals(entries), _accounts(entries), costs[:COSTS_MAX]
 
 
 def _totals(entries: Sequence[Entry]) -> credit.LedgerTotals:

@@ -261,15 +261,16 @@ class MailboxIndex:
     def expire(self, now: float, count_max: int) -> list[tuple[str, Entry]]:
         """Remove and return, with their owners, messages that waited too long.
 
-        At most `count_max` a time. Those that are taken are the outbox's to expire.
+        At most `count_max` a time, the longest over first. Those that are taken are the outbox's
+        to expire.
         """
         over: list[tuple[str, Entry]] = []
         expiries = self._expiries
         while expiries and expiries[0][0] <= now and len(over) < count_max:
-            _, _, owner, msg_id = heapq.heappop(expiries)
+            at, _, owner, msg_id = heapq.heappop(expiries)
             box = self._boxes.get(owner)
             entry = None if box is None else box.waiting.get(msg_id)
-            if entry is not None and entry.parcel.expires_at <= now:
+            if entry is not None and entry.parcel.expires_at == at:  # else one of its name is gone
                 self.remove(owner, msg_id)
                 over.append((owner, entry))
         return over

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.message import Message
 
+from gateway import ledger_view
 from llmx.v1 import ledger_service_pb2 as wire
 from llmx.v1.credit_pb2 import Budget
 from llmx.v1.resource_pb2 import Resource
@@ -40,6 +41,15 @@ async def test_a_ledger_that_is_away_is_to_be_asked_again() -> None:
     async with ledger_scene() as here:
         here.store.memory.is_away = True
         assert (await here.refusal("GetLedger", wire.GetLedgerRequest()))[0] == "UNAVAILABLE"
+
+
+async def test_who_asks_while_as_many_wait_as_may_is_to_ask_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger_view, "STATEMENTS_MAX", 0)
+    async with ledger_scene() as here:
+        code, words = await here.refusal("GetStatement", wire.GetStatementRequest(), "alice")
+        assert code == "RESOURCE_EXHAUSTED" and "ask again in a moment" in words
 
 
 async def test_an_agent_sees_its_own_account() -> None:

@@ -141,6 +141,15 @@ def test_one_look_at_the_clock_expires_a_bounded_number() -> None:
     assert len(boxes.expire(2, 3)) == 2
 
 
+def test_a_message_with_the_name_of_one_that_is_gone_keeps_its_own_time_and_turn() -> None:
+    boxes = index()
+    put(boxes, BOB, parcel("a", until=5))
+    boxes.remove(BOB, "a")
+    put(boxes, CAROL, parcel("b", until=6))
+    put(boxes, BOB, parcel("a", until=7))
+    assert [entry.parcel.msg_id for _, entry in boxes.expire(9, 10)] == ["b", "a"]
+
+
 def test_what_an_outbox_holds_is_not_the_indexs_to_expire_until_it_is_put_back() -> None:
     boxes = index()
     entry = put(boxes, BOB, parcel("a", until=5), taken=True)
