@@ -11,8 +11,6 @@ from pathlib import Path
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from federation.peer_tls import PeerTls
 
@@ -69,6 +67,10 @@ class PeerTlsFiles:
         return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in stats)
 
     def _read(self) -> PeerTls:
+        # Here, so that a gateway without mutual TLS does not wait for them when it starts.
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
         ca, certificate, key = (path.read_bytes() for path in self._paths)
         x509.load_pem_x509_certificates(ca)
         shown = x509.load_pem_x509_certificates(certificate)[0].public_key()

@@ -20,7 +20,7 @@ import typer
 from gateway.cli_added import Added
 from gateway.cli_audit import audit_app
 from gateway.cli_cluster import ctl_app, demo_cluster, health, up
-from gateway.cli_options import GATEWAY_DEFAULT, AsJson, GatewayAddress, Token, UntilEof
+from gateway.cli_options import GATEWAY_DEFAULT, AsJson, GatewayAddress, Tls, Token, UntilEof
 
 COLLECTED_SELDOM = (10_000, 20, 100)
 
@@ -162,6 +162,7 @@ def agent(
     ] = None,
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
+    tls: Tls = None,
     as_json: AsJson = False,
     until_eof: UntilEof = False,
 ) -> None:
@@ -191,7 +192,7 @@ def agent(
         )
     except CommandError as error:
         raise typer.Exit(complain("agent", error)) from None
-    raise typer.Exit(serve(plan, gateway, token, as_json=as_json, until_eof=until_eof))
+    raise typer.Exit(serve(plan, gateway, token, tls, as_json=as_json, until_eof=until_eof))
 
 
 @app.command()
@@ -211,6 +212,7 @@ def call(
     ] = None,
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
+    tls: Tls = None,
     as_json: AsJson = False,
     durable: Annotated[
         bool, typer.Option("--durable", help="The negotiation survives a crash of the gateway.")
@@ -253,7 +255,7 @@ def call(
         policies = [policy_of(text) for text in policy] if policy else [None]
     except CommandError as error:
         raise typer.Exit(complain("call", error)) from None
-    raise typer.Exit(negotiate(order, policies, gateway, token, as_json=as_json, step=step))
+    raise typer.Exit(negotiate(order, policies, gateway, token, tls, as_json=as_json, step=step))
 
 
 @app.command()
@@ -304,11 +306,13 @@ def replay(
 
 
 @policy_app.command("list")
-def policy_list(gateway: GatewayAddress = GATEWAY_DEFAULT, token: Token = None) -> None:
+def policy_list(
+    gateway: GatewayAddress = GATEWAY_DEFAULT, token: Token = None, tls: Tls = None
+) -> None:
     """Show the acceptance profiles; a star marks the default."""
     from gateway.commands.control import list_policies
 
-    raise typer.Exit(list_policies(gateway, token))
+    raise typer.Exit(list_policies(gateway, token, tls))
 
 
 @policy_app.command("set-default")
@@ -316,11 +320,12 @@ def policy_set_default(
     name: Annotated[str, typer.Argument(help="A profile, flow/medium for example.")],
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
+    tls: Tls = None,
 ) -> None:
     """Choose what calls get that name no policy, from now on."""
     from gateway.commands.control import set_default_policy
 
-    raise typer.Exit(set_default_policy(name, gateway, token))
+    raise typer.Exit(set_default_policy(name, gateway, token, tls))
 
 
 @policy_app.command("put")
@@ -331,11 +336,12 @@ def policy_put(
     ],
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
+    tls: Tls = None,
 ) -> None:
     """Add or change a profile; open negotiations keep the revision they began with."""
     from gateway.commands.control import put_policy
 
-    raise typer.Exit(put_policy(name, parameters, gateway, token))
+    raise typer.Exit(put_policy(name, parameters, gateway, token, tls))
 
 
 @agents_app.command("list")
@@ -343,11 +349,12 @@ def agents_list(
     topic: Annotated[str, typer.Option(help="Only those that listen to this topic.")] = "",
     gateway: GatewayAddress = GATEWAY_DEFAULT,
     token: Token = None,
+    tls: Tls = None,
 ) -> None:
     """Show the agents that the gateway knows."""
     from gateway.commands.control import list_agents
 
-    raise typer.Exit(list_agents(topic, gateway, token))
+    raise typer.Exit(list_agents(topic, gateway, token, tls))
 
 
 def main() -> None:

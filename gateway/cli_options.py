@@ -33,7 +33,8 @@ Tls = Annotated[
     str | None,
     typer.Option(
         "--tls",
+        "--ca",
         envvar="LLMX_TLS",
-        help="PEM file of root certificates, or system. Without: no TLS.",
+        help="Speak TLS, and believe these roots: a PEM file, or system. Without: no TLS.",
     ),
 ]

@@ -19,6 +19,8 @@ from llmx.route import addresses_of
 TOKEN_SECONDS = 3600.0
 CONNECT_SECONDS = 3.0
 """How long one of several gateways is waited for."""
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+ROOTS = "name a PEM file of root certificates"
 READY = grpc.ChannelConnectivity.READY
 FAILED_TO_CONNECT = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
@@ -40,6 +42,23 @@ def check_gateways(addresses: str) -> str:
     for address in addresses_of(addresses):
         check_gateway(address)
     return addresses
+
+
+def tls_of(given: str | None) -> Tls:
+    """Return how a gateway is spoken to: in plain text, or by TLS and which roots.
+
+    Raises CommandError when they are in no file that can be read.
+    """
+    if given is None or given == "system":
+        return None if given is None else True
+    try:
+        roots = Path(given).read_bytes()
+    except OSError as error:
+        reason = f"{given}: {error.strerror or error}"
+        raise CommandError(reason, ROOTS) from None
+    if CERTIFICATE not in roots:
+        raise CommandError(f"{given}: there is no certificate in it", ROOTS)
+    return given
 
 
 async def answering(addresses: str, tls: Tls = None) -> str:

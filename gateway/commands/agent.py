@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 import llmx
-from gateway.commands.access import token_of
+from gateway.commands.access import tls_of, token_of
 from gateway.commands.interrupts import SIGNAL_EXIT, run
 from gateway.commands.lifeline import ignore_line, listen
 from gateway.commands.lines import clean, clock, compact, figure, say, show_notes, tell
 from gateway.commands.plan import Plan
 from gateway.commands.trouble import OK, CommandError, complain, explained
+from llmx.channel import Tls
 from llmx.concession import Concede
 from llmx.v1.envelope_pb2 import Act, Envelope
 
@@ -29,10 +30,13 @@ VERDICTS = (Act.ACT_ACCEPT, Act.ACT_REJECT)
 ENDINGS = (SIGNAL_EXIT + signal.SIGINT, SIGNAL_EXIT + signal.SIGTERM)
 
 
-def serve(plan: Plan, gateway: str, token: str | None, *, as_json: bool, until_eof: bool) -> int:
+def serve(
+    plan: Plan, gateway: str, token: str | None, tls: str | None, *, as_json: bool, until_eof: bool
+) -> int:
     """Run a contractor; returns the exit code."""
     try:
-        agent = Performer(plan, gateway, token_of(plan.agent, token), as_json=as_json)
+        proof, roots = token_of(plan.agent, token), tls_of(tls)
+        agent = Performer(plan, gateway, proof, roots, as_json=as_json)
         code = run(_serve(agent, as_json=as_json, until_eof=until_eof))
     except CommandError as error:
         return complain("agent", error)
@@ -65,13 +69,20 @@ class Performer(llmx.Agent):
     """A contractor that follows its plan and says what it does."""
 
     def __init__(
-        self, plan: Plan, gateway: str, token: str | Callable[[], str], *, as_json: bool
+        self,
+        plan: Plan,
+        gateway: str,
+        token: str | Callable[[], str],
+        tls: Tls = None,
+        *,
+        as_json: bool,
     ) -> None:
         """Prepare; `async with` connects."""
         super().__init__(
             plan.agent,
             gateway,
             token=token,
+            tls=tls,
             topics=plan.topics,
             capabilities=plan.capabilities,
             consents=plan.consents,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import llmx
-from gateway.commands.access import agent_named_in, check_agent, token_of
+from gateway.commands.access import agent_named_in, check_agent, tls_of, token_of
 from gateway.commands.bargain import Prices, bargain
 from gateway.commands.holdings import held, refusal_words
 from gateway.commands.interrupts import run
@@ -29,7 +29,6 @@ from gateway.commands.trouble import (
     complain,
     explained,
 )
-from llmx.tokens import TokenSource
 
 CONNECT_SECONDS = 3.0
 INITIATOR_DEFAULT = "agent://alice"
@@ -111,6 +110,7 @@ def call(
     policies: Sequence[Policy | None],
     gateway: str,
     token: str | None,
+    tls: str | None,
     *,
     as_json: bool,
     step: bool,
@@ -118,16 +118,22 @@ def call(
     """Call under each of the policies; returns the exit code of the worst."""
     show = Telling() if as_json else Showing()
     try:
-        return run(_call(order, policies, gateway, token_of(order.sender, token), show, step=step))
+        agent = llmx.Agent(
+            order.sender,
+            gateway,
+            token=token_of(order.sender, token),
+            tls=tls_of(tls),
+            connect_timeout=CONNECT_SECONDS,
+        )
+        return run(_call(agent, order, policies, show, step=step))
     except CommandError as error:
         return complain("call", error)
 
 
 async def _call(
+    agent: llmx.Agent,
     order: Order,
     policies: Sequence[Policy | None],
-    gateway: str,
-    token: TokenSource,
     show: Showing,
     *,
     step: bool,
@@ -138,7 +144,6 @@ async def _call(
         this = asyncio.current_task()
         assert this is not None, "a command runs in a task"
         listen(steps.release, lambda: _leave(this))
-    agent = llmx.Agent(order.sender, gateway, token=token, connect_timeout=CONNECT_SECONDS)
     try:
         async with agent:
             show_notes(as_json=isinstance(show, Telling))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import llmx
-from gateway.commands.access import answering, check_agent, token_of
+from gateway.commands.access import answering, check_agent, tls_of, token_of
 from gateway.commands.interrupts import run
 from gateway.commands.json_files import parse_object, read_object
 from gateway.commands.lines import clean, figure, say
@@ -31,7 +31,7 @@ WIDTH_PLAIN = 120
 Work = Callable[[llmx.Control], Awaitable[None]]
 
 
-def list_policies(gateway: str, token: str | None) -> int:
+def list_policies(gateway: str, token: str | None, tls: str | None = None) -> int:
     """Print the acceptance profiles; the default one has a star."""
 
     async def work(control: llmx.Control) -> None:
@@ -39,30 +39,32 @@ def list_policies(gateway: str, token: str | None) -> int:
         _print(policies_table(answer))
         say(f"* what a call gets that names no policy: {answer.default_name}")
 
-    return _with_control("policy list", gateway, token, work)
+    return _with_control("policy list", gateway, token, tls, work)
 
 
-def set_default_policy(name: str, gateway: str, token: str | None) -> int:
+def set_default_policy(name: str, gateway: str, token: str | None, tls: str | None = None) -> int:
     """Choose what calls get that name no policy."""
 
     async def work(control: llmx.Control) -> None:
         await control.set_default_policy(name)
         say(f"calls that name no policy get {name} from now on")
 
-    return _with_control("policy set-default", gateway, token, work)
+    return _with_control("policy set-default", gateway, token, tls, work)
 
 
-def put_policy(name: str, parameters: str, gateway: str, token: str | None) -> int:
+def put_policy(
+    name: str, parameters: str, gateway: str, token: str | None, tls: str | None = None
+) -> int:
     """Add or change a profile; `parameters` are a JSON object, or a file of it."""
 
     async def work(control: llmx.Control) -> None:
         made = await control.put_policy(profile_of(name, parameters))
         say(f"{made.name}@{made.revision} is what new calls by this name get")
 
-    return _with_control("policy put", gateway, token, work)
+    return _with_control("policy put", gateway, token, tls, work)
 
 
-def list_agents(topic: str, gateway: str, token: str | None) -> int:
+def list_agents(topic: str, gateway: str, token: str | None, tls: str | None = None) -> int:
     """Print the agents that the gateway knows, or those that listen to a topic."""
 
     async def work(control: llmx.Control) -> None:
@@ -78,7 +80,7 @@ def list_agents(topic: str, gateway: str, token: str | None) -> int:
             table.add_row(*_agent_cells(agent))
         _print(table)
 
-    return _with_control("agents list", gateway, token, work)
+    return _with_control("agents list", gateway, token, tls, work)
 
 
 def profile_of(name: str, parameters: str) -> AcceptanceProfile:
@@ -110,10 +112,13 @@ def policies_table(answer: ListPoliciesResponse) -> Table:
     return table
 
 
-def _with_control(command: str, gateway: str, token: str | None, work: Work) -> int:
+def _with_control(
+    command: str, gateway: str, token: str | None, tls: str | None, work: Work
+) -> int:
     async def ask() -> int:
         source = token_of(check_agent(OPERATOR), token, roles=("operator",))
-        agent = llmx.Agent(OPERATOR, await answering(gateway), token=source)
+        roots = tls_of(tls)
+        agent = llmx.Agent(OPERATOR, await answering(gateway, roots), token=source, tls=roots)
         try:
             await work(agent.control)
         except llmx.LlmxError as error:

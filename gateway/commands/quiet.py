@@ -1,12 +1,18 @@
 """Ctrl-C before a command runs ends the process without a word: there is nothing to put away.
 
+What grpc has to say of a connection stays unsaid too: a command tells it in one line of its own. A
+gateway and who starts some keep grpc's log, and so does everybody who sets GRPC_VERBOSITY.
+
 The command line imports this before anything that takes long, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+
+SERVING = ("gateway", "up")
 
 
 def end_quietly() -> None:
@@ -22,3 +28,5 @@ def is_command(program: str) -> bool:
 
 if is_command(sys.argv[0]):
     end_quietly()
+    if not {*sys.argv[1:2]} & {*SERVING}:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported

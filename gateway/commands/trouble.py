@@ -27,6 +27,11 @@ FAILED = 1
 USAGE = 2
 NO_AWARD = 3
 
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+HANDSHAKE = "handshake failed"
+HUNG_UP = "Socket closed"
+"""What grpc says of a connection that came to nothing."""
+
 
 class CommandError(Exception):
     """A command cannot do what it was asked to."""
@@ -46,15 +51,35 @@ def complain(command: str, error: CommandError) -> int:
     return error.code
 
 
+def unreached(detail: str, gateway: str) -> CommandError:
+    """Return why a gateway was not reached, as far as what grpc says of it tells."""
+    if UNTRUSTED in detail:
+        reason = f"the certificate of the gateway at {gateway} is not of the roots that are given"
+        return CommandError(reason, "name those that it is of with --tls ROOTS.pem", FAILED)
+    if HANDSHAKE in detail:
+        return CommandError(
+            f"the gateway at {gateway} speaks no TLS, or not as we do",
+            "leave --tls and LLMX_TLS out if it has no certificate",
+            FAILED,
+        )
+    if HUNG_UP in detail:
+        return CommandError(
+            f"who listens at {gateway} hung up",
+            "a gateway with a certificate wants --tls ROOTS.pem, or --tls system",
+            FAILED,
+        )
+    return CommandError(
+        f"no gateway answers at {gateway}",
+        "start one with: llmx gateway, or name another with --gateway HOST:PORT",
+        FAILED,
+    )
+
+
 def explained(error: LlmxError, gateway: str) -> CommandError:
     """Return what an error of the client library means to who typed the command."""
     match error:
         case Unreachable():
-            return CommandError(
-                f"no gateway answers at {gateway}",
-                "start one with: llmx gateway, or name another with --gateway HOST:PORT",
-                FAILED,
-            )
+            return unreached(str(error), gateway)
         case Unauthenticated():
             return CommandError(
                 f"the gateway at {gateway} did not take the token ({error.detail})",

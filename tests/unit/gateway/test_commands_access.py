@@ -8,10 +8,12 @@ import jwt
 import pytest
 
 from gateway.commands.access import (
+    CERTIFICATE,
     agent_named_in,
     check_agent,
     check_gateway,
     check_gateways,
+    tls_of,
     token_of,
 )
 from gateway.commands.trouble import FAILED, CommandError
@@ -74,3 +76,20 @@ def test_a_secret_that_is_no_good_is_said_before_anything_is_tried(
 @pytest.mark.parametrize("token", ["", "abc", "a.b.c", "a.e30.c", "a.W10.c"])
 def test_a_token_that_names_nobody_names_nobody(token: str):
     assert agent_named_in(token) is None
+
+
+def test_tls_is_off_or_by_the_roots_of_the_system_or_of_a_file(tmp_path: Path):
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(CERTIFICATE + b"\n")
+    assert tls_of(None) is None
+    assert tls_of("system") is True
+    assert tls_of(str(roots)) == str(roots)
+
+
+def test_roots_that_are_none_are_told_before_anything_is_tried(tmp_path: Path):
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    for given, said in (("nowhere.pem", "No such file"), (str(junk), "there is no certificate")):
+        with pytest.raises(CommandError, match=said) as caught:
+            tls_of(given)
+        assert given in str(caught.value) and "PEM file" in caught.value.remedy

@@ -139,6 +139,6 @@ async def test_tls_is_judged_by_the_roots_that_are_given(tmp_path: Path):
         async with reached(address, token("operator"), str(roots)) as found:
             assert found.is_alone
         roots.write_bytes(Authority("others").certificate)
-        with pytest.raises(CommandError, match="no gateway answers"):
+        with pytest.raises(CommandError, match="not of the roots"):
             async with reached(address, token("operator"), str(roots)):
                 pass

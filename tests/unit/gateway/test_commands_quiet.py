@@ -39,3 +39,21 @@ def test_ctrl_c_during_the_imports_ends_the_process_without_a_word():
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
         assert process.stderr.read() == b""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "given", "level"),
+    [(["call"], {}, "NONE"), (["call"], {"GRPC_VERBOSITY": "INFO"}, "INFO"), (["gateway"], {}, "")],
+)
+def test_the_log_of_grpc_is_off_in_commands_that_do_not_serve(
+    words: list[str], given: dict[str, str], level: str
+):
+    """What a command says on standard error is one line."""
+    code = (
+        f"import os, sys; sys.argv[:] = ['/opt/bin/llmx', *{words}]; "
+        "import gateway.commands.quiet; print(os.environ.get('GRPC_VERBOSITY', ''))"
+    )
+    env = {"PYTHONPATH": ":".join(filter(None, sys.path)), **given}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == level

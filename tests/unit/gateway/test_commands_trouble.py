@@ -28,6 +28,20 @@ def test_a_gateway_that_is_away_can_be_started_or_named():
     assert GATEWAY in str(error) and "llmx gateway" in str(error) and "--gateway" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("grpc_says", "said"),
+    [
+        ("last error: UNAVAILABLE: ipv4:127.0.0.1:7600: Socket closed", "--tls ROOTS.pem"),
+        ("Tls handshake failed: SSL_ERROR_SSL: WRONG_VERSION_NUMBER", "speaks no TLS"),
+        ("Tls handshake failed: SSL_ERROR_SSL: CERTIFICATE_VERIFY_FAILED", "not of the roots"),
+    ],
+)
+def test_who_speaks_tls_with_one_side_only_hears_so(grpc_says: str, said: str):
+    """What grpc really says is asked by tests/integration/test_commands_over_tls.py."""
+    error = explained(Unreachable(f"no gateway within 3 s: {grpc_says}"), GATEWAY)
+    assert error.code == FAILED and GATEWAY in str(error) and said in str(error)
+
+
 def test_a_refusal_tells_code_place_reason_and_remedy():
     refused = Refused("SCHEMA_VIOLATION", "It is text.", pointer="/payload/value", remedy="Use 4.")
     assert str(explained(refused, "")) == (
