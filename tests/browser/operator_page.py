@@ -145,11 +145,14 @@ async def test_negotiations_of_real_agents_are_shown(tmp_path: Path, cluster: Cl
         won = (
             "[...document.querySelectorAll('.offer[data-word=won]')].map((one) => one.textContent)"
         )
+        more = won.replace("[data-word=won]", "[data-word=more]")
         for wanted in (
             "document.querySelectorAll('.talk .pill[data-state=good]').length >= 10",
             f"{states}.includes('open') && {states}.includes('closed')",
             f"{won}.some((text) => text.startsWith('{winner}') && text.endsWith(' won'))",
             "document.querySelectorAll('.offer[data-word=lost] b').length > 10",
+            # Nine have answered, and a closed line has room for five of them.
+            f"{more}.includes('+4')",
             "document.querySelector('#tile-refused .figure').textContent === '3'",
             "document.querySelector('#tile-latency .figure').textContent.endsWith('ms')",
             "document.querySelectorAll('#refusals li').length === 2",
@@ -160,6 +163,12 @@ async def test_negotiations_of_real_agents_are_shown(tmp_path: Path, cluster: Cl
         assert "SECRET" not in await page.value("document.documentElement.outerHTML")
         await _photographed(page)
         await _is_as_wide_as_its_window(page)
+        # Also in a narrow window an open line ends with the id of its negotiation.
+        await page.resize(400, 900)
+        await page.value("document.querySelector('.talk details').open = true")
+        where = "document.querySelector('details[open] {}').getBoundingClientRect()"
+        above, below = where.format(".offers.all"), where.format("code")
+        await page.until(f"{above}.bottom <= {below}.top && {above}.height > 10")
 
 
 async def _crowd(cluster: Cluster, agents: AsyncExitStack) -> llmx.Agent:

@@ -5,6 +5,7 @@ import { agent, count, plain, plural, price, span } from "/words.mjs";
 
 const GOOD = ["committed", "done"];
 const BAD = ["failed", "no_award"];
+const OFFERS_MAX = 5;
 
 const list = document.getElementById("negotiations-list");
 const rows = list.querySelector("ul");
@@ -47,14 +48,23 @@ function showTalk(row, talk, at) {
   set(who.children[1], { text: [talk.protocol, talk.policy, talk.round > 1 && `round ${talk.round}`].filter(Boolean).join(" · ") });
   set(answers.children[0], { value: talk.answered, max: Math.max(1, talk.eligible) });
   set(answers.children[1], { text: `${talk.answered} of ${talk.eligible} answered` });
-  showOffers(offers, talk.parties.filter((party) => party.word !== "called").slice(0, 5));
+  showOffers(offers, inLine(talk));
   set(when, { text: whenOf(talk, at) });
   const [text, all, id] = inside.children;
-  const why = [talk.closed_by && `closed by ${plain(talk.closed_by)}`, talk.reason && `because ${plain(talk.reason)}`];
+  const why = [talk.closed_by && `closed by ${plain(talk.closed_by)}`, talk.reason && talk.reason !== "awarded" && `because ${plain(talk.reason)}`];
   const said = [plural(talk.offers, "offer"), ...why, `tenant ${talk.tenant}`, talk.parties_more && `${plural(talk.parties_more, "party", "parties")} not shown`];
   set(text, { text: said.filter(Boolean).join(" · ") });
   showOffers(all, talk.parties);
   set(id, { text: talk.id });
+}
+
+/** The parties that a closed line has room for, and how many more have said something. */
+function inLine(talk) {
+  const heard = talk.parties.filter((party) => party.word !== "called");
+  // Whoever was only called comes last, so behind some that were those not told of count too.
+  const more = heard.length - OFFERS_MAX + (heard.length === talk.parties.length ? talk.parties_more : 0);
+  const shown = heard.slice(0, OFFERS_MAX);
+  return more > 0 ? [...shown, { agent: `+${count(more)}`, word: "more", value: null }] : shown;
 }
 
 function whenOf(talk, at) {
@@ -65,8 +75,9 @@ function whenOf(talk, at) {
 function showOffers(parent, parties) {
   keep(parent, parties, (party) => party.agent, () => make("span", { class: "offer" }, make("span"), make("b")), (chip, party) => {
     const [name, value] = chip.children;
-    set(chip, { "data-word": party.word, title: `${party.agent} ${plain(party.word)}` });
+    const isMore = party.word === "more";
+    set(chip, { "data-word": party.word, title: isMore ? "Open the line to see them" : `${party.agent} ${plain(party.word)}` });
     set(name, { text: agent(party.agent) });
-    set(value, { text: party.value === null ? plain(party.word) : party.word === "won" ? `${price(party.value)} won` : price(party.value) });
+    set(value, { text: isMore ? "" : party.value === null ? plain(party.word) : party.word === "won" ? `${price(party.value)} won` : price(party.value) });
   });
 }
