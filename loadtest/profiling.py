@@ -61,6 +61,8 @@ AREAS: dict[str, tuple[str, ...]] = {
     "carrying out: verdicts, relays, outboxes": ("gateway/", "federation/"),
 }
 """Parts of the gateway by where their modules are; the first that fits."""
+ALWAYS_BENEATH = ("gateway/cli", "gateway/commands/", "gateway/app.py")
+"""What every stack begins with: who runs the loop is not what the loop runs."""
 
 
 def spy_program() -> str | None:
@@ -177,6 +179,8 @@ def _area_of(frames: list[str]) -> tuple[str, str]:
     for frame in reversed(frames):
         name, _, place = frame.rpartition(" (")
         path = place.partition(":")[0]
+        if path.startswith(ALWAYS_BENEATH):
+            break
         for area, places in AREAS.items():
             if path.startswith(places):
                 return area, name

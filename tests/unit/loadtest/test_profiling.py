@@ -38,7 +38,7 @@ def test_a_sample_belongs_to_the_part_whose_function_called_what_runs() -> None:
             "run (asyncio/run.py:1);_read (gateway/session.py:9);admit (gateway/admission.py:1) 5",
             "_read (gateway/session.py:9);finished (gateway/records.py:4);msg (log/out.py:2) 2",
             "_work (policy/shard.py:9);perform (gateway/negotiations.py:1) 2",
-            "run (asyncio/runners.py:1) 1",
+            "serve (gateway/commands/serve.py:8);run (asyncio/runners.py:1) 1",
             "no count at all",
         ]
     ).splitlines()
