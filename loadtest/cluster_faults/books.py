@@ -50,9 +50,19 @@ class Books:
         """Return what may still come to an end by itself."""
         lost = {label for label in self.messages.sent if self.may_be_lost(label)}
         open_messages = [one for one in unfinished(self.messages, now) if one not in lost]
+        heard = self.heard()
         return open_messages + [
-            call.label for call in self.called.values() if call.fate is Fate.OPEN
+            call.label
+            for call in self.called.values()
+            if call.fate is Fate.OPEN or call.winners - _won(heard[call.label])
         ]
+
+    def heard(self) -> dict[str, list[Judged]]:
+        """Return the verdicts on each call, by its label."""
+        heard: dict[str, list[Judged]] = defaultdict(list)
+        for judged in self.judged:
+            heard[judged.label].append(judged)
+        return heard
 
     def may_be_lost(self, label: str) -> bool:
         """Tell whether a message may be gone with the gateway that had admitted it."""
@@ -113,9 +123,7 @@ def verdict(books: Books, now: float) -> Verdict:
             counts["lost with the gateway, not durable"] += 1
         else:
             broken.append(one)
-    heard: dict[str, list[Judged]] = defaultdict(list)
-    for judged in books.judged:
-        heard[judged.label].append(judged)
+    heard = books.heard()
     for call in books.called.values():
         broken += _of_call(call, _winners(heard[call.label]), counts)
     return Verdict(tuple(broken), counts)
@@ -125,6 +133,10 @@ def _winners(heard: Collection[Judged]) -> set[tuple[str, str]]:
     """Return who won in which negotiation, and was not told otherwise afterwards."""
     last = {(one.contractor, one.negotiation_id): one.won for one in heard}
     return {whom for whom, won in last.items() if won}
+
+
+def _won(heard: Collection[Judged]) -> set[str]:
+    return {contractor for contractor, _ in _winners(heard)}
 
 
 def _of_call(call: Called, winners: set[tuple[str, str]], counts: Counter[str]) -> Iterator[Broken]:

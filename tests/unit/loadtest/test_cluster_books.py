@@ -98,6 +98,15 @@ def test_a_winner_that_never_heard_of_it_is_a_broken_promise() -> None:
     assert promises(books) == ["winners and initiator agree"]
 
 
+def test_a_winner_that_may_still_hear_of_it_is_waited_for() -> None:
+    """Its verdict comes from the owner of the call, over a link that may have to be made again."""
+    books = Books()
+    awarded(books, frozenset({BOB}))
+    assert books.unfinished(NOW) == ["call"]
+    books.judged.append(Judged("call", "n1", BOB, 0, True, 10.5))
+    assert not books.unfinished(NOW) and not promises(books)
+
+
 def test_a_call_without_an_outcome_is_a_broken_promise_and_waited_for() -> None:
     books = Books()
     books.called["call"] = Called("call", "agent://alice", False, 10.0)
