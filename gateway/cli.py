@@ -74,7 +74,10 @@ def gateway(
     until_eof: UntilEof = False,
 ) -> None:
     """Run a gateway until Ctrl-C (exit code 0)."""
-    from gateway.commands.serve import serve
+    from gateway.commands.lean import without
+
+    with without("rich"):  # structlog would import it, to draw what no log of ours has
+        from gateway.commands.serve import serve
 
     if announce not in ("text", "json"):
         raise typer.BadParameter(f"--announce {announce}: use text or json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -10,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import pytest
 from hypothesis import settings
 
+gc.disable()  # until all tests are there: nearly everything that comes now stays
 settings.register_profile("llmx", deadline=None)  # a busy machine is no mistake of ours
 settings.load_profile("llmx")
 
@@ -19,8 +21,15 @@ TEST_SECONDS_MAX = 60.0
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are cores: a fifth of the time somebody waits, for a lease."""
-    return (os.cpu_count() or 1) + 1
+    """Return two more than there are cores: half of the time somebody waits, for a lease."""
+    return (os.cpu_count() or 1) + 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, but never in what was imported and collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 import uvloop
 
-from gateway.app import running_gateway
 from gateway.commands.lifeline import ignore_line, listen
 from gateway.commands.processes import Facts, supervise
 from gateway.commands.state import state_dir
@@ -100,6 +99,9 @@ def _stop_when_told(*, until_eof: bool) -> asyncio.Event:
 
 
 async def _serve(settings: Settings, announce: str, *, until_eof: bool) -> None:
+    # Not above: who only supervises others, or has a wrong setting, needs nothing of a gateway.
+    from gateway.app import running_gateway
+
     stop = _stop_when_told(until_eof=until_eof)
     async with running_gateway(settings) as running:
         _announce(settings, running.port, running.metrics_port, running.page, (), announce)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -96,6 +97,14 @@ def test_a_call_that_nobody_wins_says_so_by_its_exit_code(gateway: Gateway):
     assert "no_award" in done.stdout and "beyond_reserve" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def listener(gateway: Gateway) -> Iterator[None]:
+    """Somebody listens to topic://refused."""
+    with going_on(gateway, *contractor("ear", "refused", "--param", "value=1")) as ear:
+        ear.until("listens")
+        yield
+
+
 @pytest.mark.parametrize(
     ("body", "words", "said"),
     [
@@ -105,12 +114,11 @@ def test_a_call_that_nobody_wins_says_so_by_its_exit_code(gateway: Gateway):
         ('{"deadline": "2020-01-01T00:00Z"}', [], "deadline"),
     ],
 )
+@pytest.mark.usefixtures("listener")
 def test_a_refused_call_is_one_line_with_what_would_be_right(
     gateway: Gateway, body: str, words: list[str], said: str
 ):
-    with going_on(gateway, *contractor("ear", "refused", "--param", "value=1")) as ear:
-        ear.until("listens")
-        done = typed(gateway, "call", "-", "--to", "topic://refused", *words, stdin=body)
+    done = typed(gateway, "call", "-", "--to", "topic://refused", *words, stdin=body)
     assert done.returncode == 1
     assert said in done.stderr and done.stderr.count("\n") == 1
 

@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from llmx.v1.consent_pb2 import Consent
 from llmx.v1.control_service_pb2 import RevokeConsentRequest
-from llmx.v1.envelope_pb2 import Act, ReceiptRequest
+from llmx.v1.envelope_pb2 import Act, Envelope, ReceiptRequest
 from llmx.v1.receipt_pb2 import ReceiptStage
 from llmx.v1.refusal_pb2 import RefusalCode
 from tests.support.gateways import Gateway, running
@@ -128,51 +129,76 @@ async def test_a_restart_in_place_loses_no_message_at_all(tmp_path: Path) -> Non
             assert [(await bob.message()).msg_id for _ in sent] == [one.msg_id for one in sent]
 
 
-@pytest.mark.parametrize("phase", ["before offers", "with offers", "after the award"])
-async def test_a_durable_negotiation_survives_kill_9_and_has_one_outcome(
-    tmp_path: Path, phase: str
+@dataclass
+class Told:
+    """What a gateway has told of a negotiation until it was killed."""
+
+    call: Envelope
+    negotiation_id: str
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def begin(crowd: Crowd, phase: str) -> Told:
+    """Let a durable negotiation come to where its gateway is killed."""
+    alice = await crowd.open("alice")
+    bob, carol = await contractors(crowd)
+    call = alice.cfp(crowd.topic(), reply_within=60)
+    call.durable = True
+    await alice.send(call)
+    told = Told(call, (await alice.opened(call.msg_id)).negotiation_id)
+    if phase != "before offers":
+        await bob.offer(told.negotiation_id, 7)
+        await bob.confirmation()
+    if phase == "after the award":
+        alice.acknowledges = bob.acknowledges = carol.acknowledges = False
+        await carol.offer(told.negotiation_id, 5)
+        await carol.confirmation()
+        told.outcomes.append(await alice.outcome(told.negotiation_id))
+    return told
+
+
+async def go_on(crowd: Crowd, phase: str, told: Told) -> None:
+    """Let it end at another life of the gateway, in one outcome."""
+    alice = await crowd.open("alice")
+    bob, carol = await contractors(crowd)
+    negotiation_id, outcomes = told.negotiation_id, told.outcomes
+    await alice.send(told.call)  # as a client does that is unsure
+    assert await codes(alice, told.call.msg_id) == "REFUSAL_CODE_DUPLICATE"
+    assert (await alice.opened(told.call.msg_id)).negotiation_id == negotiation_id
+    if phase == "before offers":
+        await bob.message(Act.ACT_CFP)
+        await bob.offer(negotiation_id, 7)
+    if phase != "after the award":
+        await carol.offer(negotiation_id, 5)
+    outcomes.append(await alice.outcome(negotiation_id))
+    assert outcomes[0] == outcomes[-1]
+    assert outcomes[0]["state"] == "committed"
+    (winner,) = outcomes[0]["winners"]
+    assert winner["agent"] == carol.address
+    await carol.message(Act.ACT_ACCEPT)
+    rejected = await bob.message(Act.ACT_REJECT)
+    assert rejected.negotiation_id == negotiation_id
+    late = await bob.do(Act.ACT_OFFER, negotiation_id, {"value": 1})
+    assert await codes(bob, late) in ("REFUSAL_CODE_LATE", "REFUSAL_CODE_ALREADY_ANSWERED")
+
+
+async def test_durable_negotiations_survive_kill_9_in_every_phase_and_have_one_outcome(
+    tmp_path: Path,
 ) -> None:
+    phases = ("before offers", "with offers", "after the award")
     with serving(tmp_path, killed=True) as gateway:
-        async with crowd_of(gateway, "t") as crowd:
-            alice = await crowd.open("alice")
-            bob, carol = await contractors(crowd)
-            call = alice.cfp(crowd.topic(), reply_within=60)
-            call.durable = True
-            await alice.send(call)
-            opened = await alice.opened(call.msg_id)
-            negotiation_id = opened.negotiation_id
-            told: list[dict[str, Any]] = []
-            if phase != "before offers":
-                await bob.offer(negotiation_id, 7)
-                await bob.confirmation()
-            if phase == "after the award":
-                alice.acknowledges = bob.acknowledges = carol.acknowledges = False
-                await carol.offer(negotiation_id, 5)
-                await carol.confirmation()
-                told.append(await alice.outcome(negotiation_id))
+        async with AsyncExitStack() as agents:
+            told = {
+                phase: await begin(
+                    await agents.enter_async_context(crowd_of(gateway, f"t{number}")), phase
+                )
+                for number, phase in enumerate(phases)
+            }
             kill(gateway)
     with serving(tmp_path) as gateway:
-        async with crowd_of(gateway, "t") as crowd:
-            alice = await crowd.open("alice")
-            bob, carol = await contractors(crowd)
-            await alice.send(call)  # as a client does that is unsure
-            assert await codes(alice, call.msg_id) == "REFUSAL_CODE_DUPLICATE"
-            assert (await alice.opened(call.msg_id)).negotiation_id == negotiation_id
-            if phase == "before offers":
-                await bob.message(Act.ACT_CFP)
-                await bob.offer(negotiation_id, 7)
-            if phase != "after the award":
-                await carol.offer(negotiation_id, 5)
-            told.append(await alice.outcome(negotiation_id))
-            assert told[0] == told[-1]
-            assert told[0]["state"] == "committed"
-            (winner,) = told[0]["winners"]
-            assert winner["agent"] == carol.address
-            await carol.message(Act.ACT_ACCEPT)
-            rejected = await bob.message(Act.ACT_REJECT)
-            assert rejected.negotiation_id == negotiation_id
-            late = await bob.do(Act.ACT_OFFER, negotiation_id, {"value": 1})
-            assert await codes(bob, late) in ("REFUSAL_CODE_LATE", "REFUSAL_CODE_ALREADY_ANSWERED")
+        for number, phase in enumerate(phases):
+            async with crowd_of(gateway, f"t{number}") as crowd:
+                await go_on(crowd, phase, told[phase])
 
 
 async def test_a_full_store_refuses_what_is_durable_and_serves_the_rest(tmp_path: Path) -> None:

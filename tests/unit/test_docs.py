@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import grpc
@@ -178,11 +179,16 @@ def test_every_make_target_that_a_page_shows_exists() -> None:
     assert {(where, target) for where, target in shown if target not in targets} == set()
 
 
+@cache
+def _llmx() -> typer.core.TyperCommand | typer.core.TyperGroup:
+    return typer.main.get_command(cli.app)
+
+
 def _command(
     words: list[str],
 ) -> tuple[typer.core.TyperCommand | typer.core.TyperGroup, list[str]]:
     """Return the command that the words name, with what is left of them."""
-    command = typer.main.get_command(cli.app)
+    command = _llmx()
     while isinstance(command, typer.core.TyperGroup):
         if not words and command.invoke_without_command:
             break
@@ -212,7 +218,7 @@ def test_every_llmx_command_that_a_page_shows_is_one(where: str, line: str) -> N
 
 def test_the_pages_show_every_command() -> None:
     shown = {line.split()[0] for _, line in _llmx_lines()}
-    group = typer.main.get_command(cli.app)
+    group = _llmx()
     assert isinstance(group, typer.core.TyperGroup)
     assert set(group.list_commands(typer.Context(group))) <= shown
 

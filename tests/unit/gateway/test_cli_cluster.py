@@ -75,3 +75,5 @@ def test_a_cluster_is_started_by_regions():
     assert {"--regions", "--etcd", "--state", "--json"} <= options("up")
     assert "--json" in options("demo-cluster")
     assert options("health") >= {"--gateway", "--tls"}
+    for command in (("agent",), ("call",), ("policy", "list"), ("agents", "list")):
+        assert options(*command) >= {"--gateway", "--tls", "--ca"}

@@ -14,7 +14,7 @@ from loadtest.hops import main, measure
 from loadtest.hops_plan import PARTS, Plan, parse, plan_of
 
 SHORT = Plan(
-    seconds=0.5,
+    seconds=0.25,
     warm_up_seconds=0.02,
     repeats=1,
     gateways=(1, 2),
