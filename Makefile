@@ -30,7 +30,7 @@ demo-cluster: $(RUN) ## Watch three regions negotiate as one, and lose a gateway
 	$(BIN)/llmx demo-cluster
 
 # Coverage is measured apart: it makes the simulations and machines three times as slow.
-test: $(DEV) ## Run all tests (policy must be covered to the last branch)
+test: $(DEV) $(LOCUST) ## Run all tests (policy must be covered to the last branch)
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit/policy --cov=policy --cov-branch \
 		--cov-fail-under=100
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -69,7 +69,7 @@ load-curve: $(RUN) $(LOCUST) ## Ask 1, 2, 3 and 4 gateways for all they can do (
 
 profile: $(RUN) ## Write a flame graph of a gateway under the bench's load to profiles/
 	-@$(PIP) install -r requirements/profile.txt
-	$(BIN)/python -m loadtest.bench --profile profiles
+	$(BIN)/python -m loadtest.bench --profile profiles $(if $(PAGE),--page $(PAGE))
 
 chaos: $(RUN) ## Let faults rage for half an hour and account for every message (SEED=7 for one again)
 	$(BIN)/python -m loadtest.chaos $(if $(SEED),--seed $(SEED))

@@ -168,8 +168,11 @@ class LightAgent(asyncio.Protocol):
     # ------------------------------------------------------------------ the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Open the call."""
+        """Open the call, unless the agent was told to leave meanwhile."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._leaving:
+            self.cut()
+            return
         metadata = (("authorization", f"Bearer {self.who.token}"),)
         self._call = Call(f"{self.who.host}:{self.who.port}", PATH, metadata, WINDOW_BYTES)
         self._send()

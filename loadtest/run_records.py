@@ -8,9 +8,11 @@
     runs/<id>/summary.json     the figures, and whether what must hold does
 
 Every CSV has one header and one type in each column, an empty cell where a figure is not there;
-every line of events.jsonl has the same keys. So DuckDB and pandas need no help:
+every line of events.jsonl has the same keys. So DuckDB and pandas need no help; runs of different
+programs have different columns, which are united by name:
 
-    duckdb -c "select profile, avg(decision_ms) from 'runs/*/rounds.csv' group by 1"
+    select profile, avg(decision_ms) from read_csv('runs/*/rounds.csv', union_by_name = true)
+        group by 1
 
 Times are seconds from the beginning of the run, latencies milliseconds. What was written stays
 when a run is broken off; the run is then without summary.json. Used by the experiments and by

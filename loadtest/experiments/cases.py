@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Pacing = Literal["poisson", "after outcome"]
+Pacing = Literal["poisson", "after outcome", "in flight"]
+Weight = Literal["small offers", "big offers", "own schema"]
 CONTRACTORS_MAX = 99
 
 LEVELS = ("low", "medium", "high")
@@ -52,6 +53,21 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Judging:
+    """What a gateway has to judge in offers, and how many processes do it."""
+
+    weight: Weight
+    """Big: above `validation.inline_bytes_max`; own schema: small, under one of the tenant's."""
+    workers: int
+    """Of the gateway; 0: its event loop judges by itself."""
+
+    @property
+    def name(self) -> str:
+        """Return how a table calls it."""
+        return f"{self.weight}, {self.workers} worker{'s' * (self.workers != 1)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One cell of a table."""
 
@@ -69,17 +85,23 @@ class Case:
     faults: Faults = field(default=HEALTHY)
     pacing: Pacing = "poisson"
     """Poisson: calls come at their own time. After outcome: the next call comes a gap of the same
-    law after the last outcome, so that who decides slowly calls less often."""
+    law after the last outcome, so that who decides slowly calls less often. In flight: as many
+    rounds are open at any time as `in_flight` says, which asks for all that there is."""
+    in_flight: int = 0
     switch: Switch | None = None
+    judging: Judging | None = None
 
     @property
     def name(self) -> str:
         """Return what tells the case from the others of its run."""
-        parts = [self.profile, f"n={self.contractors}", f"rate={self.rate:g}", f"seed={self.seed}"]
+        pace = f"in flight={self.in_flight}" if self.in_flight else f"rate={self.rate:g}"
+        parts = [self.profile, f"n={self.contractors}", pace, f"seed={self.seed}"]
         if self.faults.name != "none":
             parts.append(self.faults.name)
-        if self.pacing != "poisson":
+        if self.pacing == "after outcome":
             parts.append(self.pacing)
+        if self.judging is not None:
+            parts.append(self.judging.name)
         return " ".join(parts)
 
     @property

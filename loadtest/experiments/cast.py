@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from loadtest.experiments import bidding
+from loadtest.experiments import bidding, weighty
 from loadtest.experiments.bidding import Bid
 from loadtest.experiments.cases import LIVE_PROFILE, Case
 from loadtest.messages import SCHEMA
@@ -134,6 +134,7 @@ class Cast:
         self._watched: deque[tuple[float, Round]] = deque()
         self._index = {agent: at for at, agent in enumerate(self.contractors)}
         self._call = orjson.dumps(bidding.call_payload(case))
+        self._added = {} if case.judging is None else weighty.added_to_offers(case.judging)
 
     def call(self, number: int, now: float) -> Message:
         """Begin a round; returns the call."""
@@ -213,7 +214,7 @@ class Cast:
             agent,
             "offer",
             f"{message.msg_id}-{at:02d}",
-            orjson.dumps(bidding.offer_payload(made)),
+            orjson.dumps(bidding.offer_payload(made) | self._added),
             message.negotiation_id,
             message.msg_id,
         )

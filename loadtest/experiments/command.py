@@ -34,7 +34,7 @@ def list_experiments() -> None:
 def run_experiment(
     name: Annotated[
         str,
-        typer.Argument(help="table1 to table5, faults, switch, rates or soak."),
+        typer.Argument(help="table1 to table5, faults, switch, rates, workers or soak."),
     ],
     simulated: Annotated[
         bool, typer.Option("--simulated", help="Simulated time: hours in seconds.")
@@ -72,6 +72,8 @@ def run_experiment(
 
     if name not in EXPERIMENTS:
         raise typer.BadParameter(f"{name}: use one of {', '.join(EXPERIMENTS)}")
+    if simulated and EXPERIMENTS[name].only_live:
+        raise typer.BadParameter(f"--simulated: {name} is about processes, so it runs in real time")
     if minutes is not None:
         seconds = minutes * 60
     for option, value, most in (
@@ -91,8 +93,13 @@ def run_experiment(
         contractors=contractors,
         profile=profile,
     )
-    if not cases_of(EXPERIMENTS[name], wish):
+    cases = cases_of(EXPERIMENTS[name], wish)
+    if not cases:
         raise typer.BadParameter(f"--profile {profile}: no case of {name} has it")
+    if rate is not None and all(case.in_flight for case in cases):
+        raise typer.BadParameter(
+            f"--rate: the calls of {name} follow each other, as fast as it goes"
+        )
     raise typer.Exit(_run(name, wish, out, page))
 
 

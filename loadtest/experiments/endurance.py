@@ -54,7 +54,7 @@ def _steady(tally: Tally) -> list[Claim]:
     whole = [pair for pair in minutes if pair[0] < int(tally.case.seconds // 60)]
     name = f"{tally.case.name}: the latency of offers does not drift"
     if len(whole) < DRIFT_MINUTES_MIN:
-        return [Claim(name, None, f"{len(whole)} minutes; it takes {DRIFT_MINUTES_MIN}")]
+        return [Claim(name, None, f"whole minutes: {len(whole)}; it takes {DRIFT_MINUTES_MIN}")]
     drifts = {
         percent: drift([(at, percentile(sorted(one.offer_ms), percent)) for at, one in whole])
         for percent in (50, 95)
@@ -73,9 +73,11 @@ def _fair(tally: Tally) -> list[Claim]:
     part = float(spread) / fmean(means) if means else 0.0
     enough = tally.awarded >= AWARDS_PER_AGENT_MIN * tally.case.contractors
     seen = f"Jain {awards:.3f} of {tally.awarded} awards"
-    if PROFILES[tally.case.profile].select == "first":
+    needed = PROFILES[tally.case.profile].close_count(tally.case.contractors)
+    if needed is not None and needed < tally.case.contractors:
         enough = False
-        seen += "; the first offer wins, so who is called first is favoured"
+        seen += f"; {needed} of {tally.case.contractors} answers are enough, so who is called "
+        seen += "first is favoured"
     return [
         Claim(f"{tally.case.name}: all offer alike", offers > 1 - 1e-9, f"Jain {offers:.4f}"),
         Claim(
@@ -100,7 +102,7 @@ def _flat(tally: Tally) -> list[Claim]:
         return []
     later = seen[max(WARM_MINUTES, min(WARM_MINUTES_LONG, len(seen) // 4)) :]
     if len(later) < FLAT_MINUTES_MIN:
-        why = f"{len(seen)} minutes; for {WARM_MINUTES} the memory of msg_ids fills"
+        why = f"minutes: {len(seen)}; for {WARM_MINUTES} the memory of msg_ids fills"
         return [Claim(name, None, why)]
     half = max(1, len(later) // 2)
     before, after = _memory(later[:half]), _memory(later[-half:])

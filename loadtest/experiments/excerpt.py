@@ -7,7 +7,7 @@ figures replaces them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loadtest.experiments.claims import Claim
@@ -37,12 +37,29 @@ def excerpt(
     lines += _in_short(rows) if rows else _cases(figures, columns)
     held = sum(claim.holds is True for claim in claims)
     lines += ["", f"Of {len(claims)} claims {held} hold:", ""]
-    lines += [
-        f"- {claim.verdict}: {claim.what} ({claim.seen})"
-        for claim in claims
-        if claim.holds is not True or PAPER_CLAIM.match(claim.what)
-    ]
+    lines += _told(
+        claim for claim in claims if claim.holds is not True or PAPER_CLAIM.match(claim.what)
+    )
     return "\n".join(lines).removesuffix(":\n").rstrip("\n")
+
+
+def _told(claims: Iterable[Claim]) -> list[str]:
+    """Return a line for each claim; one for those of several cases that came to the same."""
+    of: dict[tuple[str, str, str], list[str]] = {}
+    for claim in claims:
+        case, _, what = claim.what.rpartition(": ")
+        if PAPER_CLAIM.match(claim.what):
+            case, what = "", claim.what
+        of.setdefault((claim.verdict, what, claim.seen), []).append(case)
+    return [
+        f"- {verdict}: {_of(cases)}{what} ({seen})" for (verdict, what, seen), cases in of.items()
+    ]
+
+
+def _of(cases: Sequence[str]) -> str:
+    if len(cases) > 1:
+        return f"{len(cases)} cases: "
+    return f"{cases[0]}: " if cases[0] else ""
 
 
 def _in_short(rows: Sequence[Row]) -> list[str]:
@@ -70,8 +87,7 @@ def _in_short(rows: Sequence[Row]) -> list[str]:
 def _cases(figures: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
     lines = [_row(("case", *columns)), "|---" * (len(columns) + 1) + "|"]
     return lines + [
-        _row((str(one["case"]), *(_shown(one.get(column)) for column in columns)))
-        for one in figures
+        _row((str(one["case"]), *(shown(one.get(column)) for column in columns))) for one in figures
     ]
 
 
@@ -79,7 +95,8 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a figure with three digits, "" where there is none."""
     if not isinstance(value, int | float):
         return ""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"

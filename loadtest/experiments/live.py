@@ -28,12 +28,16 @@ from loadtest.experiments.arrivals import poisson
 from loadtest.experiments.cases import LIVE_PROFILE, Case
 from loadtest.experiments.cast import Cast, Due, Message, Round
 from loadtest.experiments.tally import Tally
+from loadtest.experiments.usage import Usage, shares, usage
+from loadtest.experiments.weighty import OWN_SCHEMA
 from loadtest.framing import framed
 from loadtest.light_agent import Batch, LightAgent, Who
 from loadtest.run_records import RunRecord
 from policy.acceptance import PROFILES
 
 OPERATOR = "agent://operator"
+JUDGED = 'llmx_payloads_validated_total{place="worker"}'
+FRAMES = ("llmx_frames_received_total", "llmx_frames_sent_total")
 TOKEN_SECONDS = 3_600.0
 """How much longer than its case a token counts."""
 BEAT_SECONDS = 5.0
@@ -54,6 +58,9 @@ class LiveFailed(Exception):
 async def play(case: Case, tag: str, record: RunRecord, gateway: scenes.Gateway) -> Tally:
     """Play a case through a gateway that runs; raises LiveFailed, SceneFailed."""
     now = steady_clock()
+    if case.judging is not None:
+        await register_schema(gateway)
+        before = await gateway.counters()
     tally = Tally(case, record, now())
     stage = Stage(case, tag, record, tally, gateway, now)
     try:
@@ -67,8 +74,30 @@ async def play(case: Case, tag: str, record: RunRecord, gateway: scenes.Gateway)
                 helper.cancel()
     except* (LiveFailed, scenes.SceneFailed, llmx.ControlError) as errors:
         raise LiveFailed(f"{case.name}: {errors.exceptions[0]}") from errors
+    if case.judging is not None:
+        after = await gateway.counters()
+        tally.judged_in_workers = round(after[JUDGED] - before[JUDGED])
+        frames = sum(after[name] - before[name] for name in FRAMES)
+        tally.frames_per_call = frames / max(1, stage.calls)
     tally.end()
     return tally
+
+
+async def register_schema(gateway: scenes.Gateway) -> None:
+    """Make the schema of `weighty` known to the tenant; a repeat changes nothing."""
+    secret = read_secret(gateway.secret_file)
+    async with operator(gateway, mint_development_token(secret, OPERATOR)) as control:
+        await control.register_schema(OWN_SCHEMA)
+
+
+@contextlib.asynccontextmanager
+async def operator(gateway: scenes.Gateway, token: str) -> AsyncIterator[llmx.Control]:
+    """Speak to the control service of a gateway until the block ends."""
+    agent = llmx.Agent(OPERATOR, gateway=f"{scenes.HOST}:{gateway.port}", token=token)
+    try:
+        yield agent.control
+    finally:
+        await agent.control.close()
 
 
 class Stage:
@@ -92,8 +121,10 @@ class Stage:
         self._cast = Cast(case, tag, record.happened, tally.close, tally.begins_at)
         self._cast.on_outcome = self._outcome
         self._heard, self._decided = asyncio.Event(), asyncio.Event()
-        self._used: tuple[float, float, float] | None = None
-        """Of the last look: when it was, the processor time of the gateway and of this process."""
+        self.calls = 0
+        """How many were made so far, those of the warm-up too."""
+        self._used: Usage | None = None
+        """What was used until the last look."""
         self._silent = False
         """Once every call has its outcome at the end, nobody says anything more."""
         self._secret = read_secret(gateway.secret_file)
@@ -118,13 +149,12 @@ class Stage:
     async def run(self) -> None:
         """Make calls for as long as the case says, and wait for their ends."""
         until = self._begins_at + self._case.warm_up + self._case.seconds
-        number = 0
         async for due_at in self._moments(until):
             if len(self._cast.open) >= OPEN_MAX:
                 raise LiveFailed(f"{OPEN_MAX} rounds are open and none ends")
-            number += 1
+            self.calls += 1
             self._tally.lag_ms.append((self._now() - due_at) * 1e3)
-            self._send(self._cast.call(number, due_at))
+            self._send(self._cast.call(self.calls, due_at))
         await asyncio.sleep(max(0.0, until - self._now()))
         self._look()
         with contextlib.suppress(TimeoutError):
@@ -139,21 +169,26 @@ class Stage:
 
     async def _moments(self, until: float) -> AsyncIterator[float]:
         """Yield the moments at which a call is due, each when it has come."""
-        if self._case.pacing == "poisson":
-            for at in poisson(self._case.rate, until - self._begins_at, self._case.seed):
+        case = self._case
+        if case.pacing == "poisson":
+            for at in poisson(case.rate, until - self._begins_at, case.seed):
                 due_at = self._begins_at + at
                 if (wait := due_at - self._now()) > 0:
                     await asyncio.sleep(wait)
                 yield due_at
             return
-        gaps = Random(f"gaps {self._case.seed}")
+        gaps = Random(f"gaps {case.seed}")
         while True:
-            await asyncio.sleep(gaps.expovariate(self._case.rate))
+            if case.pacing == "after outcome":
+                await asyncio.sleep(gaps.expovariate(case.rate))
             if self._now() >= until:
                 return
-            self._decided.clear()
             yield self._now()
-            await self._decided.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until - self._now()):
+                    while len(self._cast.open) >= max(1, case.in_flight):
+                        self._decided.clear()
+                        await self._decided.wait()
 
     def _outcome(self, _: Round) -> None:
         self._decided.set()
@@ -232,25 +267,26 @@ class Stage:
 
     async def sample(self) -> None:
         """Look at the gateway, and at ourselves, every few seconds until cancelled."""
+        await asyncio.sleep(max(0.0, self._begins_at + self._case.warm_up - self._now()))
         while True:
             self._look()
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def _look(self) -> None:
-        """Note what the gateway has and what it has used since the last look."""
+        """Note what the gateway has and what was used since the last look."""
         server = self._gateway.server
         now = self._now()
-        used = (now, server.cpu_seconds(), time.process_time())
-        before, self._used = self._used, used
-        at = now - self._begins_at
-        if before is None or at < self._case.warm_up or now - before[0] < LOOK_SECONDS_MIN:
+        before, self._used = self._used, usage(server.pid, now)
+        if before is None or now - before.at < LOOK_SECONDS_MIN:
             return
-        elapsed = now - before[0]
-        minute = self._tally.minute(at)
+        used = shares(before, self._used)
+        minute = self._tally.minute(now - self._begins_at)
         minute.rss_bytes = max(minute.rss_bytes or 0, server.resident_bytes())
         minute.open_files = max(minute.open_files or 0, server.open_files())
-        minute.gateway_cpu = max(minute.gateway_cpu or 0.0, (used[1] - before[1]) / elapsed)
-        minute.own_cpu = max(minute.own_cpu or 0.0, (used[2] - before[2]) / elapsed)
+        minute.gateway_cpu = max(minute.gateway_cpu or 0.0, used.gateway)
+        minute.workers_cpu = max(minute.workers_cpu or 0.0, used.workers)
+        minute.own_cpu = max(minute.own_cpu or 0.0, used.own)
+        minute.machine_cpu = max(minute.machine_cpu or 0.0, used.machine)
 
     async def switch(self) -> None:
         """Change the profile when its time has come."""
@@ -262,12 +298,6 @@ class Stage:
 
     async def put_profile(self, base: str) -> None:
         """Let the profile that calls name mean what `base` means, as an operator does."""
-        operator = llmx.Agent(
-            OPERATOR,
-            gateway=f"{scenes.HOST}:{self._gateway.port}",
-            token=mint_development_token(self._secret, OPERATOR, roles=["operator"]),
-        )
-        try:
-            await operator.control.put_policy(proto_of(PROFILES[base], LIVE_PROFILE))
-        finally:
-            await operator.control.close()
+        token = mint_development_token(self._secret, OPERATOR, roles=["operator"])
+        async with operator(self._gateway, token) as control:
+            await control.put_policy(proto_of(PROFILES[base], LIVE_PROFILE))

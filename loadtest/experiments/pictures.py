@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from loadtest.experiments.knee import arms, rate_of
 from loadtest.experiments.published import TABLES, Published, Range
 from loadtest.experiments.tally import Tally
 from loadtest.figures import percentile
@@ -23,6 +24,8 @@ SERIES_MAX = 7
 def drawn(name: str, tallies: Sequence[Tally]) -> Mapping[str, str]:
     """Return the pictures of an experiment, as SVG by the name of the file."""
     shown = [tally for tally in tallies if tally.case.pacing == "poisson" and tally.offer_ms]
+    if name == "workers":
+        return _by_workers(tallies)
     if not shown:
         return {}
     if name in ("table1", "table2", "table3"):
@@ -162,6 +165,37 @@ def _trade_off(tallies: Sequence[Tally]) -> dict[str, str]:
         }
         pictures[f"faults-{column.replace('_', '-')}.svg"] = bars(title, up, faults, series)
     return pictures
+
+
+def _by_workers(tallies: Sequence[Tally]) -> dict[str, str]:
+    """Return the processor over the rate, and the highest rate, by the number of workers."""
+    used: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for tally in tallies:
+        cpu = tally.figures()["gateway_cpu"]
+        judging = tally.case.judging
+        if judging is not None and isinstance(cpu, float):
+            points = used.setdefault(judging.weight, {}).setdefault(judging.name, [])
+            points.append((rate_of(tally), cpu))
+    by_weight = arms(tallies)
+    counts = sorted({arm.judging.workers for group in by_weight.values() for arm in group})
+    most: dict[str, list[float | None]] = {
+        weight: [
+            next((arm.rate for arm in group if arm.judging.workers == count), None)
+            for count in counts
+        ]
+        for weight, group in by_weight.items()
+    }
+    title = "The event loop's part of a core"
+    return {
+        "workers-most.svg": bars(
+            "The highest rate", "rounds/s", [f"{count} workers" for count in counts], most
+        ),
+        **{
+            f"workers-cpu-{weight.replace(' ', '-')}.svg": lines(title, "rounds/s", "part", series)
+            for weight, series in used.items()
+            if any(rate for points in series.values() for rate, _ in points)
+        },
+    }
 
 
 def _agents(tally: Tally) -> list[float | None]:

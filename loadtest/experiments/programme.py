@@ -7,10 +7,11 @@ E1 and E2 to the letter, which takes hours of real time; `Wish` changes either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from loadtest.experiments import claims, endurance, paper_claims
+from loadtest.experiments import claims, endurance, knee, paper_claims
 from loadtest.experiments.cases import (
     FAMILIES,
     HEALTHY,
@@ -18,7 +19,9 @@ from loadtest.experiments.cases import (
     POPULATIONS,
     Case,
     Faults,
+    Judging,
     Switch,
+    Weight,
 )
 from loadtest.experiments.claims import Claim
 from loadtest.experiments.published import RATES, SECONDS
@@ -31,6 +34,14 @@ FLOW = ("flow/low", "flow/medium", "flow/high")
 MOST = 12
 FLOW_CLOSED_RATE = 0.5
 RATES_LOAD = (5.0, 20.0, 50.0, 100.0, 200.0, 400.0)
+WORKERS: dict[Weight, tuple[int, ...]] = {
+    "small offers": (0,),
+    "big offers": (0, 1, 2, 4, 8),
+    "own schema": (1, 2, 4, 8),
+}
+"""What judges, by what is judged: small offers by the way, a tenant's schema never without one."""
+IN_FLIGHT = (1, 4, 16)
+"""Open rounds of 12 offers: at the most two dozen for each of 8 workers, fewer than `queue_max`."""
 FAULTY_PROFILES = (
     *(f"{family}/{level}" for family in FAMILIES for level in ("low", "medium", "high")),
     "proto/low-timeout",
@@ -67,7 +78,11 @@ class Experiment:
     kinds: frozenset[str] | None = None
     """Which events are written; None: all."""
     columns: Sequence[str] = ("calls", "rounds", "completeness", "decision_p50_ms", "utility")
-    """What of each case stands in a page, where nothing is published to compare with."""
+    """What of each line stands in a page, where nothing is published to compare with."""
+    in_short: Callable[[Sequence[Tally]], list[Mapping[str, Any]]] | None = None
+    """The lines of a page, "case" and figures; None: a line for each case."""
+    only_live: bool = False
+    """Says simulated time nothing of it?"""
 
 
 def cases_of(experiment: Experiment, wish: Wish) -> list[Case]:
@@ -113,7 +128,7 @@ def _two_hours(wish: Wish) -> list[Case]:
     """Return the cases of table 4, and those in which the next call waits for the outcome."""
     seconds, rate, warm_up = SECONDS["table4"], RATES["table4"], 120.0
     if not wish.simulated and not wish.full:
-        seconds, rate, warm_up = 15.0, 10.0, 2.0
+        seconds, rate, warm_up = 25.0, 10.0, 2.0  # 20 awards an agent, to judge how even
     cases = [
         Case("flow/medium", MOST, rate, seconds, warm_up=warm_up),
         Case("proto/medium", MOST, rate, seconds, warm_up=warm_up),
@@ -194,6 +209,18 @@ def _rates(wish: Wish) -> list[Case]:
     return [Case("flow/high", MOST, rate, seconds, warm_up=2.0) for rate in rates]
 
 
+def _workers(wish: Wish) -> list[Case]:
+    """Return more and more open rounds, for each number of workers."""
+    seconds = 30.0 if wish.full else 5.0
+    usual = Case("flow/high", MOST, 1.0, seconds, warm_up=1.0, pacing="in flight")
+    return [
+        replace(usual, in_flight=in_flight, judging=Judging(weight, count))
+        for weight, counts in WORKERS.items()
+        for count in counts
+        for in_flight in IN_FLIGHT
+    ]
+
+
 def _soak(wish: Wish) -> list[Case]:
     return [Case("flow/high", MOST, 50.0, 1_800.0, warm_up=10.0)]
 
@@ -243,6 +270,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         keeps_records=False,
         kinds=ROUNDS_ONLY,
         columns=("rounds", "gateway_cpu", "own_cpu", "offer_p95_ms", "own_lag_p99_ms"),
+    ),
+    "workers": Experiment(
+        "How many rounds a second with 0, 1, 2, 4 and 8 validation workers",
+        _workers,
+        (claims.safety, knee.scales),
+        keeps_records=False,
+        kinds=ROUNDS_ONLY,
+        columns=knee.COLUMNS,
+        in_short=knee.by_workers,
+        only_live=True,
     ),
     "soak": Experiment(
         "Half an hour at 50 calls a second",

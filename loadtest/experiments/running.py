@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from loadtest.experiments import (
     pictures,
     replayed,
     simulated,
+    weighty,
 )
 from loadtest.experiments.cases import Case
 from loadtest.experiments.claims import Claim
@@ -64,9 +66,12 @@ FIGURES = (
     "decision_p95_ms",
     "msg_mean_ms",
     "ack_mean_ms",
+    "rounds_per_second",
     "messages_per_second",
     "gateway_cpu",
+    "workers_cpu",
     "own_cpu",
+    "machine_cpu",
 )
 
 PAGE_CASES_MAX = 30
@@ -87,6 +92,10 @@ class Result:
     events_sha256: str
     seconds: float
     """How long it took."""
+    figures: Sequence[Mapping[str, Any]]
+    """What a page shows of each case, or of several together."""
+    columns: Sequence[str]
+    """Which of these figures."""
 
     @property
     def is_good(self) -> bool:
@@ -124,6 +133,7 @@ def run(name: str, wish: Wish, out: Path, say: Say) -> Result:
         if experiment.keeps_records:
             made += paper_claims.replay(replayed.replayed(folder / "records.jsonl"))
         rows = _compared(name, wish, tallies)
+        figures = _in_short(experiment, tallies)
         record.finish(
             {
                 "experiment": name,
@@ -131,6 +141,7 @@ def run(name: str, wish: Wish, out: Path, say: Say) -> Result:
                 "good": claims.all_hold(made),
                 "claims": [asdict(claim) for claim in made],
                 "compared": [asdict(row) for row in rows],
+                "in_short": figures if experiment.in_short is not None else [],
                 "cases": [tally.figures() for tally in tallies],
             }
         )
@@ -139,21 +150,29 @@ def run(name: str, wish: Wish, out: Path, say: Say) -> Result:
     pages.write(
         folder,
         experiment.title,
-        sections(name, wish, where, tallies, rows, made),
+        sections(name, wish, where, tallies, rows, made, figures),
     )
     said = excerpt.excerpt(
         command(name, wish),
         machine,
         _for_a_page(rows, simulated=wish.simulated),
         made,
-        [
-            tally.figures()
-            for tally in tallies
-            if len(tallies) <= PAGE_CASES_MAX or tally.case.profile in FLOW
-        ],
+        figures,
         experiment.columns,
     )
-    return Result(folder, rows, made, said, sha256, time.perf_counter() - began)
+    took = time.perf_counter() - began
+    return Result(folder, rows, made, said, sha256, took, figures, experiment.columns)
+
+
+def _in_short(experiment: Experiment, tallies: Sequence[Tally]) -> Sequence[Mapping[str, Any]]:
+    """Return the figures that a page has room for."""
+    if experiment.in_short is not None:
+        return experiment.in_short(tallies)
+    return [
+        tally.figures()
+        for tally in tallies
+        if len(tallies) <= PAGE_CASES_MAX or tally.case.profile in FLOW
+    ]
 
 
 def _compared(name: str, wish: Wish, tallies: Sequence[Tally]) -> list[Row]:
@@ -190,23 +209,26 @@ async def _live(
     from loadtest import scenes
     from loadtest.experiments import live
 
-    settings: dict[str, object] = {}
+    kept: dict[str, object] = {}
     if experiment.keeps_records:
-        settings["engine__records"] = (folder / "records.jsonl").resolve()
-    tallies = []
-    with (
-        tempfile.TemporaryDirectory(prefix="llmx-experiment-") as state,
-        scenes.gateway(Path(state), None, **settings) as gateway,
-    ):
-        for number, case in enumerate(cases):
-            tally = await live.play(case, f"case-{number:03d}", record, gateway)
-            tallies.append(tally)
-            figures = tally.figures()
-            say(
-                f"{case.name}: {tally.rounds} rounds, offer p50 {_shown(figures['offer_p50_ms'])} "
-                f"ms, decision p50 {_shown(figures['decision_p50_ms'])} ms, own lag p99 "
-                f"{_shown(figures['own_lag_p99_ms'])} ms"
-            )
+        kept["engine__records"] = (folder / "records.jsonl").resolve()
+    tallies: list[Tally] = []
+    # A gateway for those that follow each other and want the same settings.
+    for settings, group in groupby(cases, weighty.settings_of):
+        with (
+            tempfile.TemporaryDirectory(prefix="llmx-experiment-") as state,
+            scenes.gateway(Path(state), None, **kept, **settings) as gateway,
+        ):
+            for case in group:
+                tally = await live.play(case, f"case-{len(tallies):03d}", record, gateway)
+                tallies.append(tally)
+                figures = tally.figures()
+                say(
+                    f"{case.name}: {tally.rounds} rounds, "
+                    f"offer p50 {_shown(figures['offer_p50_ms'])} ms, "
+                    f"decision p50 {_shown(figures['decision_p50_ms'])} ms, "
+                    f"own lag p99 {_shown(figures['own_lag_p99_ms'])} ms"
+                )
     return tallies
 
 
@@ -221,6 +243,7 @@ def sections(
     tallies: Sequence[Tally],
     rows: Sequence[Row],
     made: Sequence[Claim],
+    figures: Sequence[Mapping[str, Any]] = (),
 ) -> list[pages.Section]:
     """Return the parts of a report."""
     parts = [
@@ -241,6 +264,11 @@ def sections(
         ),
         pages.Section("Pictures", (), pictures=pictures.drawn(name, tallies)),
     ]
+    experiment = EXPERIMENTS[name]
+    if experiment.in_short is not None:
+        columns = ("case", *experiment.columns)
+        lines = [[_shown(one[column]) for column in columns] for one in figures]
+        parts.insert(1, pages.Section("In short", (), columns, lines))
     if rows:
         parts.append(
             pages.Section(

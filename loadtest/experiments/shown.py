@@ -6,13 +6,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from loadtest.experiments.excerpt import shown
 from loadtest.experiments.running import Result
 
 STYLES = {"holds": "green", "FAILS": "bold red", "not judged": "yellow"}
 
 
 def show(result: Result, console: Console) -> None:
-    """Print what was published and is ours, what must hold, and where the run record is."""
+    """Print what was published and is ours, or else the figures of each case; what must hold,
+    and where the run record is.
+    """
     if result.rows:
         table = Table(box=box.SIMPLE_HEAD, title="Published / ours", title_justify="left")
         for name in ("of", "quantity", "published", "ours", "deviation"):
@@ -24,6 +27,14 @@ def show(result: Result, console: Console) -> None:
             of = "" if row.of == before else row.of
             table.add_row(of, row.quantity, row.published, row.ours, row.deviation)
             before = row.of
+        console.print(table)
+    else:
+        table = Table(box=box.SIMPLE_HEAD, title="Figures", title_justify="left")
+        table.add_column("case")
+        for name in result.columns:
+            table.add_column(name, justify="right")
+        for one in result.figures:
+            table.add_row(str(one["case"]), *(shown(one.get(name)) for name in result.columns))
         console.print(table)
     claims = Table(box=box.SIMPLE_HEAD, title="What must hold", title_justify="left")
     for name in ("claim", "verdict", "seen"):

@@ -15,9 +15,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 
-from loadtest.experiments import bidding
 from loadtest.experiments.cases import Case
 from loadtest.experiments.cast import Cast, Round
+from loadtest.experiments.round_facts import facts_of
 from loadtest.figures import percentile
 from loadtest.run_records import Cell, RunRecord
 from policy.jain import evenness
@@ -38,9 +38,13 @@ class Minute:
     """The most memory that the gateway had; None in simulated time."""
     open_files: int | None = None
     gateway_cpu: float | None = None
-    """The part of one core that the gateway used."""
+    """The part of one core that the gateway used, without its workers."""
+    workers_cpu: float | None = None
+    """The part of one core that its workers used together."""
     own_cpu: float | None = None
     """The part of one core that the agents, all in one process, used."""
+    machine_cpu: float | None = None
+    """The part of all cores that whatever runs on this machine used."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,12 @@ class Tally:
     calls: int = 0
     rounds: int = 0
     """Calls that came to an outcome."""
+    within: int = 0
+    """Outcomes heard while the case was measured, whenever their calls were."""
+    judged_in_workers: int | None = None
+    """Payloads that the gateway gave to its workers; None where nobody asked it."""
+    frames_per_call: float | None = None
+    """Frames that the gateway received and sent, by the calls; None where nobody asked it."""
     offers: int = 0
     """Valid offers that contractors made, whenever they came."""
     in_time: int = 0
@@ -116,7 +126,7 @@ class Tally:
         verdicts = Counter(
             act for told in round_.verdicts.values() for act in list(told.values())[:1]
         )
-        facts = _facts(round_)
+        facts = facts_of(round_)
         outcome = round_.outcome or {}
         offer_ms = sorted((at - round_.called_at) * 1e3 for at in round_.received.values())
         opened_at = outcome.get("opened_at")
@@ -162,6 +172,9 @@ class Tally:
         self.double_finals += facts.double_finals
         self.wrong_awards += facts.wrong_award
         self.copies += round_.copies
+        if round_.decided_at is not None:
+            over_at = round_.decided_at - self.begins_at - self.case.warm_up
+            self.within += 0 <= over_at < self.case.seconds
         if warm_up:
             return
         self.calls += 1
@@ -258,7 +271,9 @@ class Tally:
                     "rss_bytes": minute.rss_bytes,
                     "open_files": minute.open_files,
                     "gateway_cpu": minute.gateway_cpu,
+                    "workers_cpu": minute.workers_cpu,
                     "own_cpu": minute.own_cpu,
+                    "machine_cpu": minute.machine_cpu,
                 },
             )
 
@@ -313,8 +328,13 @@ class Tally:
             "msg_mean_ms": _mean(self.msg_ms),
             "ack_mean_ms": _mean(self.ack_ms),
             "own_lag_p99_ms": _share(self.lag_ms, 99),
+            "rounds_per_second": self.within / seconds,
+            "judged_in_workers": self.judged_in_workers,
+            "frames_per_call": self.frames_per_call,
             "gateway_cpu": self._most("gateway_cpu"),
+            "workers_cpu": self._most("workers_cpu"),
             "own_cpu": self._most("own_cpu"),
+            "machine_cpu": self._most("machine_cpu"),
             "messages_per_second": self.messages / seconds,
             "jain_offers": evenness(one.offers for one in self.agents.values()).index,
             "jain_awards": evenness(one.awards for one in self.agents.values()).index,
@@ -343,40 +363,6 @@ def head(case: Case) -> dict[str, Cell]:
         "seed": case.seed,
         "fault": case.faults.name,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    offers: int
-    in_time: int
-    late: int
-    winner: str
-    price: float | None
-    utility: float
-    lost: int
-    double_finals: int
-    wrong_award: bool
-
-
-def _facts(round_: Round) -> _Facts:
-    outcome = round_.outcome or {}
-    winners = outcome.get("winners") or []
-    winner = winners[0]["agent"] if winners else ""
-    price = float(winners[0]["price"]) if winners else None
-    wrong = bool(winner) and round_.offered.get(winner) != winners[0]["offer_id"]
-    finals = [len(round_.outcomes), *(len(told) for told in round_.verdicts.values())]
-    lost = int(not outcome) + len(round_.untold)
-    return _Facts(
-        offers=len(round_.offered),
-        in_time=int(outcome.get("offers", 0)),
-        late=len(round_.offered) - int(outcome.get("offers", 0)),
-        winner=winner,
-        price=price,
-        utility=bidding.utility(price, [one.value for one in round_.bids]),
-        lost=lost,
-        double_finals=sum(max(0, count - 1) for count in finals),
-        wrong_award=wrong,
-    )
 
 
 def _moments(round_: Round) -> list[float]:

@@ -68,7 +68,8 @@ def run(plan: LoadPlan, gateways: int, tell: Callable[[str], None]) -> Loaded:
             cluster(folder, gateways, None, etcd=etcd.endpoint) as running,
         ):
             asyncio.run(running.formed())
-            tell(f"{gateways} gateways are one cluster in etcd {etcd.version}")
+            are = "gateways are" if gateways > 1 else "gateway is"
+            tell(f"{gateways} {are} one cluster in etcd {etcd.version}")
             whole = dataclasses.replace(
                 plan,
                 addresses=running.addresses,

@@ -70,6 +70,7 @@ class Harvest:
     lag_ms: float = 0.0
     """The worst p99 of a quarter of a second."""
     agents_most: int = 0
+    """Of all drivers together, at once."""
     drivers_ended: int = 0
     """How many drivers have said their last word."""
     driver_cpu_share: float = 0.0
@@ -85,6 +86,7 @@ def gathered(loaded: Loaded, record: RunRecord) -> Harvest:
     plan = loaded.plan
     harvest = Harvest()
     storms = 0
+    here: dict[int, int] = {}
     for worker, report in _in_order(plan):
         if report["storms"] > storms:
             storms = report["storms"]
@@ -99,7 +101,8 @@ def gathered(loaded: Loaded, record: RunRecord) -> Harvest:
         for reason, count in report["endings"].items():
             harvest.endings[reason] += count
         harvest.lag_ms = max(harvest.lag_ms, report["lag_ms"])
-        harvest.agents_most = max(harvest.agents_most, report["agents"])
+        here[worker] = report["agents"]
+        harvest.agents_most = max(harvest.agents_most, sum(here.values()))
         if report["last"]:
             harvest.drivers_ended += 1
             harvest.unfinished += report["unfinished"]

@@ -112,9 +112,10 @@ def _title(command: str, machine: Mapping[str, Any], plan: LoadPlan, summary: Su
         else f"{plan.in_flight} rounds in flight at every initiator"
     )
     return (
-        f"# {summary['gateways']} gateways, {summary['agents']} agents, {plan.shape}, "
-        f"{plan.seconds:g} s\n\n{taken_by(command, machine)}; {pace}; groups of "
-        f"{plan.group_agents}, {plan.elsewhere_percent} % of contractors at other gateways than "
+        f"# {summary['gateways']} gateway{'s' * (summary['gateways'] > 1)}, "
+        f"{summary['agents']} agents, {plan.shape}, {plan.seconds:g} s\n\n"
+        f"{taken_by(command, machine)}; {pace}; groups of {plan.group_agents}, "
+        f"{plan.elsewhere_percent} % of contractors at other gateways than "
         "their initiator."
     )
 

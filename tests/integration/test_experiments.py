@@ -1,4 +1,4 @@
-"""An experiment in real time: a gateway process, agents on streams, a policy that is switched."""
+"""Experiments in real time: a gateway process, its workers, agents on streams."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from gateway.replaying import Replay, lines_of
+from loadtest import scenes
+from loadtest.experiments import knee, live
+from loadtest.experiments.cases import Case, Judging
+from loadtest.experiments.claims import all_hold, safety
 from loadtest.experiments.programme import Wish
 from loadtest.experiments.running import run
+from loadtest.experiments.weighty import settings_of
+from loadtest.run_records import RunRecord
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +44,34 @@ def test_a_policy_is_switched_under_load_and_every_record_plays_again(tmp_path: 
     assert all(replay.judge(line).is_good for line in lines_of([result.folder / "records.jsonl"]))
     assert replay.summary.lines == len(rounds)
     assert any("to go" in line for line in said)
+
+
+async def test_big_offers_and_a_schema_of_the_tenant_are_judged_in_workers(tmp_path: Path) -> None:
+    """C2: two workers, one case with all there is and one with calls at their own time."""
+    seconds = live.LOOK_SECONDS_MIN + 0.2
+    big = Case(
+        *("flow/high", 3, 1.0, seconds),
+        pacing="in flight",
+        in_flight=2,
+        judging=Judging("big offers", 2),
+    )
+    own = Case("flow/high", 3, 5.0, seconds, judging=Judging("own schema", 2))
+    assert settings_of(big) == settings_of(own)
+    with (
+        RunRecord(tmp_path, {}) as record,
+        scenes.gateway(tmp_path, None, **settings_of(big)) as gateway,
+    ):
+        tallies = [
+            await live.play(case, f"case-{number}", record, gateway)
+            for number, case in enumerate((big, own))
+        ]
+    assert all_hold(safety(tallies)), [tally.figures() for tally in tallies]
+    for tally in tallies:
+        assert tally.judged_in_workers == tally.offers == 3 * tally.rounds > 0
+        assert tally.frames_per_call is not None
+        assert tally.frames_per_call > 3
+        figures = tally.figures()
+        assert isinstance(figures["workers_cpu"], float)
+        assert 0 < figures["workers_cpu"] < 2
+    (arm,) = knee.arms(tallies)["big offers"]
+    assert arm.rate > 0

@@ -161,6 +161,18 @@ async def test_who_has_nothing_to_say_confirms_the_sixteenth_batch() -> None:
         agent.cut()
 
 
+async def test_who_is_told_to_leave_while_it_connects_leaves() -> None:
+    """Its connection comes after the word, and nobody would say it again."""
+    async with _serving(Exchange()) as who, asyncio.timeout(5):
+        agent = LightAgent(who)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(agent.stay(AT_ONCE))
+            await asyncio.sleep(0)
+            assert agent.attempts == 1
+            agent.leave()
+        assert not agent.is_welcomed
+
+
 async def test_an_agent_that_nobody_answers_says_why() -> None:
     agent = LightAgent(Who("agent://a", "token", "127.0.0.1", 1))
     assert not await agent.connect()

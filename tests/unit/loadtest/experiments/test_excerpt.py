@@ -31,6 +31,20 @@ def test_a_line_for_each_population_and_one_for_each_deviation() -> None:
     assert text.endswith("Of 1 claims 1 hold")
 
 
+def test_what_came_to_the_same_in_several_cases_is_one_line() -> None:
+    claims = [
+        *(Claim(f"flow/high n={size}: it is flat", None, "too short") for size in (5, 9, 12)),
+        Claim("flow/low n=5: it is flat", False, "it is not"),
+        Claim("C5: a: b", True, "yes"),
+    ]
+    lines = excerpt("llmx x", MACHINE, [], claims, [], ()).splitlines()[-3:]
+    assert lines == [
+        "- not judged: 3 cases: it is flat (too short)",
+        "- FAILS: flow/low n=5: it is flat (it is not)",
+        "- holds: C5: a: b (yes)",
+    ]
+
+
 def test_what_does_not_hold_or_was_not_judged_is_said() -> None:
     claims = [
         Claim("a", True, "1"),
@@ -53,6 +67,6 @@ def test_the_page_shows_the_command_of_each_of_its_figures() -> None:
             if begin not in text:
                 continue
             inside = text.split(begin)[1].split("<!-- /")[0]
-            assert f"`{command(name, Wish(simulated))}" in inside, begin
+            assert command(name, Wish(simulated)) in inside.split("`")[1], begin
             assert f".venv/bin/{command(name, Wish(simulated))}" in text, begin
     assert text.count("<!-- /table") >= 5

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadtest.experiments.cases import Case
+from loadtest.experiments.cases import Case, Judging
 from loadtest.experiments.pictures import drawn
 from loadtest.experiments.simulated import play
-from loadtest.experiments.tally import Tally
+from loadtest.experiments.tally import Minute, Tally
 from loadtest.run_records import RunRecord
 
 
@@ -55,3 +55,24 @@ def test_the_trade_off_is_drawn_by_what_goes_wrong(tmp_path: Path) -> None:
 
 def test_of_a_run_without_an_offer_nothing_is_drawn(tmp_path: Path) -> None:
     assert drawn("table1", played(tmp_path, Case("flow/low", 5, 1e-9, 1.0))) == {}
+
+
+def test_workers_are_drawn_by_their_number_and_the_loop_over_the_rate(tmp_path: Path) -> None:
+    tallies = []
+    with RunRecord(tmp_path, {}) as record:
+        for workers in (1, 2):
+            judging = Judging("big offers", workers)
+            for in_flight in (1, 16):
+                case = Case(
+                    *("flow/high", 12, 1.0, 10.0),
+                    pacing="in flight",
+                    in_flight=in_flight,
+                    judging=judging,
+                )
+                tally = Tally(case, record, within=100 + in_flight)
+                tally.minutes[0] = Minute(gateway_cpu=0.5)
+                tallies.append(tally)
+    pictures = drawn("workers", tallies)
+    assert set(pictures) == {"workers-most.svg", "workers-cpu-big-offers.svg"}
+    assert {"1 workers", "2 workers", "11.6"} <= set(words(pictures["workers-most.svg"]))
+    assert "big offers, 2 workers" in words(pictures["workers-cpu-big-offers.svg"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 
+from gateway.settings_groups import ValidationSettings
 from loadtest.experiments.cases import FAMILIES, LEVELS, POPULATIONS, Case
-from loadtest.experiments.programme import EXPERIMENTS, Wish, cases_of
+from loadtest.experiments.programme import EXPERIMENTS, MOST, Wish, cases_of
 from loadtest.experiments.running import command, expected_seconds
 
 MINUTES_OF_A_QUICK_RUN = 6
@@ -44,6 +47,21 @@ def test_a_run_in_real_time_is_over_in_minutes(name: str) -> None:
 def test_half_an_hour_at_50_calls_a_second_is_the_soak() -> None:
     (case,) = cases("soak", Wish())
     assert (case.seconds, case.rate, case.profile) == (1_800.0, 50.0, "flow/high")
+
+
+def test_every_number_of_workers_has_more_and_more_open_rounds() -> None:
+    """C2: 0, 1, 2, 4 and 8; what goes to them is what a gateway does not judge by the way."""
+    made = cases("workers", Wish())
+    counts = {case.judging.workers for case in made if case.judging}
+    assert counts == {0, 1, 2, 4, 8}
+    assert all(case.judging for case in made)
+    for _, group in groupby(made, lambda case: case.judging):
+        in_flight = [case.in_flight for case in group]
+        assert in_flight == sorted(set(in_flight))
+        assert in_flight[-1] * MOST >= 2 * max(counts), "enough for the most workers"
+        assert in_flight[-1] * MOST <= ValidationSettings().queue_max, "and none too many"
+    own = {case.judging.workers for case in made if case.judging.weight == "own schema"}
+    assert own == counts - {0}, "a schema of a tenant is never judged by the loop"
 
 
 def test_every_fault_is_there_for_every_profile() -> None:

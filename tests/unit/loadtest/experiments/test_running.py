@@ -91,6 +91,8 @@ def test_what_does_not_hold_ends_with_1(tmp_path: Path, monkeypatch: pytest.Monk
         ["table1", "--warm-up", "-1"],
         ["table1", "--contractors", "100"],
         ["table1", "--profile", "flow/high"],
+        ["workers", "--simulated"],
+        ["workers", "--rate", "10"],
     ],
 )
 def test_what_is_not_right_ends_with_2_and_leaves_nothing(tmp_path: Path, words: list[str]) -> None:

@@ -49,6 +49,21 @@ def a_round(at: float = 1_020.0, **changed: Any) -> Round:
     return round_
 
 
+def test_outcomes_count_when_they_are_heard_whenever_their_calls_were(tally: Tally) -> None:
+    """A gateway is not quicker because a case ends: what comes afterwards is left out."""
+    begin, end = 1_000.0 + CASE.warm_up, 1_000.0 + CASE.warm_up + CASE.seconds
+    for called_at, decided_at in (
+        (begin - 2, begin - 1),
+        (begin - 1, begin),
+        (end - 2, end - 1),
+        (end - 1, end),
+    ):
+        tally.close(a_round(called_at, decided_at=decided_at))
+    tally.close(a_round(end - 1, decided_at=None, outcomes={}))
+    assert tally.within == 2
+    assert tally.figures()["rounds_per_second"] == pytest.approx(2 / CASE.seconds)
+
+
 def test_each_latency_is_what_it_says(tally: Tally) -> None:
     tally.close(a_round())
     figures = tally.figures()

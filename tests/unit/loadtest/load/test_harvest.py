@@ -158,6 +158,14 @@ def test_a_driver_that_said_no_last_word_is_missed(tmp_path: Path) -> None:
     assert summary["wrong"] == ["1 of 1 drivers ended early; locust.log says why"]
 
 
+def test_the_agents_of_all_drivers_count_together(tmp_path: Path) -> None:
+    loaded = _loaded(tmp_path, REPORTS, workers=2)
+    other = [_report(0.5, agents=7), _report(5.0, agents=18), _report(11.5, agents=0, last=True)]
+    (tmp_path / "driver-1.jsonl").write_text("".join(json.dumps(one) + "\n" for one in other))
+    _, summary = _taken(tmp_path, loaded)
+    assert summary["agents"] == 38
+
+
 def test_a_run_without_rounds_is_wrong(tmp_path: Path) -> None:
     _, summary = _taken(tmp_path, _loaded(tmp_path, [REPORTS[0], REPORTS[-1]]))
     assert summary["wrong"] == ["no round ended"]

@@ -58,10 +58,10 @@ def test_an_environment_that_is_broken_skips_all(program: Program) -> None:
 
 @pytest.mark.slow
 def test_the_program_of_the_peers_says_itself_what_is_missing() -> None:
-    """In our own environment no peer is installed; it starts there all the same."""
+    """In our own environment there is NATS, for the tests; what needs another protobuf is not."""
     found, skipped = orders.found(list(PEERS), Path(sys.executable))
-    assert not found
-    assert len(skipped) == len(PEERS)
+    assert [peer.name for peer in found] == ["nats", "jetstream"]
+    assert len(found) + len(skipped) == len(PEERS)
     assert all("No module named" in sentence for sentence in skipped)
 
 
