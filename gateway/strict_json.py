@@ -70,15 +70,15 @@ def parse(payload: bytes, depth_max: int = DEPTH_MAX) -> object | JsonFault:
     # Most payloads have no array, and to look for one bracket is quicker than to count them;
     # to look for its number is quicker than for a text of it.
     brackets = payload.count(b"{") + (payload.count(b"[") if _OPEN_ARRAY in payload else 0)
-    if brackets > depth_max:
-        return _examined(payload, value, depth_max)
+    if brackets > depth_max and _is_too_deep(value, depth_max):
+        return _too_deep(depth_max)
     printed = orjson.dumps(value)
     # The same tokens in the same order: blanks inside strings go too, which moves no token.
     if printed == payload or (
         payload.translate(None, _WHITESPACE) == printed.translate(None, _WHITESPACE)
     ):
         return value
-    return _examined(payload, value, depth_max)
+    return _examined(payload, value)
 
 
 def join_pointer(parts: list[str | int]) -> str:
@@ -92,11 +92,26 @@ def join_pointer(parts: list[str | int]) -> str:
     return pointer.encode("utf-8", "replace").decode()
 
 
-def _examined(payload: bytes, value: object, depth_max: int) -> object | JsonFault:
+def _is_too_deep(value: object, depth_max: int) -> bool:
+    """Tell whether more brackets are open at once than may be; looks no deeper than that."""
+    layer: list[dict[str, object] | list[object]] = (
+        [value] if isinstance(value, dict | list) else []
+    )
+    for _ in range(depth_max):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not layer:
+            return False
+    return bool(layer)
+
+
+def _examined(payload: bytes, value: object) -> object | JsonFault:
     """Judge a text that printing it again said nothing about."""
-    members, suspicious, depth = _survey(value, depth_max)
-    if depth > depth_max:
-        return _too_deep(depth_max)
+    members, suspicious = _survey(value)
     # Each member of the text has one of these colons, so members ≤ their number. Parsing can
     # only lose members; when as many came out as can have gone in, none was lost.
     if not suspicious and members == sum(map(payload.count, _COLONS)):
@@ -105,15 +120,12 @@ def _examined(payload: bytes, value: object, depth_max: int) -> object | JsonFau
     return value if fault is None else fault
 
 
-def _survey(value: object, depth_max: int) -> tuple[int, bool, int]:
-    """Return the members of all objects, whether a float may have been an integer, the depth.
-
-    Stops one level below `depth_max`.
-    """
-    members = depth = 0
+def _survey(value: object) -> tuple[int, bool]:
+    """Return the members of all objects, and whether a float may have been an integer."""
+    members = 0
     suspicious = False
     layer = [value]
-    while layer and depth <= depth_max:
+    while layer:
         below: list[object] = []
         for item in layer:
             if isinstance(item, dict):
@@ -123,11 +135,8 @@ def _survey(value: object, depth_max: int) -> tuple[int, bool, int]:
                 below.extend(item)
             elif isinstance(item, float) and not -(2.0**63) < item < 2.0**63:
                 suspicious = True
-            else:
-                continue
-        depth += any(isinstance(item, dict | list) for item in layer)
         layer = below
-    return members, suspicious, depth
+    return members, suspicious
 
 
 def _scan(payload: bytes) -> JsonFault | None:

@@ -5,7 +5,8 @@
 A core that has nothing to do is halted, and a virtual machine gives it away; a message that comes
 then waits until it is back. So a machine with little to do answers more slowly than a busy one, and
 whatever else begins or ends there shows in the latencies. Here a process for each core spins at
-idle priority (SCHED_IDLE): it runs only where nobody else wants to.
+idle priority (SCHED_IDLE): it runs only where nobody else wants to. Linux may share the processor
+among sessions first (autogroup), so each has a session of its own, with the least share there is.
 
 The results of the command say so. The spinners end with it, and when this process is killed. Exits
 as the command does; a signal that would end this process is the command's first.
@@ -28,6 +29,11 @@ import os, sys
 core, parent = map(int, sys.argv[1:])
 os.sched_setaffinity(0, {core})
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+try:
+    with open("/proc/self/autogroup", "w") as group:
+        group.write("19")
+except OSError:
+    pass
 print("spins", flush=True)
 while os.getppid() == parent:
     for _ in range(1_000_000):
@@ -52,7 +58,9 @@ def cores_awake() -> Iterator[list[int]]:
     try:
         for core in sorted(os.sched_getaffinity(0)):
             command = [sys.executable, "-I", "-S", "-c", _SPIN, str(core), str(os.getpid())]
-            spinner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            spinner = subprocess.Popen(
+                command, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
             spinners.append(spinner)
             assert spinner.stdout is not None, "it was asked for"
             if not spinner.stdout.readline():

@@ -20,6 +20,7 @@ def test_a_process_of_idle_priority_spins_on_each_core_and_ends_afterwards() -> 
     with awake.cores_awake() as spinning:
         assert len(spinning) == len(os.sched_getaffinity(0))
         assert {policy_of(pid) for pid in spinning} == {os.SCHED_IDLE}
+        assert all(os.getsid(pid) == pid for pid in spinning), "each has a session of its own"
         cores = [os.sched_getaffinity(pid) for pid in spinning]
         assert sorted(core for one in cores for core in one) == sorted(os.sched_getaffinity(0))
     for pid in spinning:
