@@ -132,6 +132,11 @@ class Outbox:
         return bool(self._again or (self._waiting and len(self._sent) < self.window))
 
     @property
+    def needs_writer(self) -> bool:
+        """Tell whether a writer would find something, or has to time what was sent before it."""
+        return self.has_queued or (self._retry_at == NEVER and bool(self._sent))
+
+    @property
     def sent_count(self) -> int:
         """Return how many messages are sent and not acknowledged."""
         return len(self._sent)

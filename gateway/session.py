@@ -373,7 +373,7 @@ class Session:
         link, outbox = self.link, self.member.outbox
         return (
             link.handled_told == link.confirmable
-            and not (outbox.has_queued or link.pending or self._half_closed or self._is_alive_due)
+            and not (outbox.needs_writer or link.pending or self._half_closed or self._is_alive_due)
             and self._ending is None
             and self._first is self._renewed is self._warning is None
         )

@@ -253,3 +253,23 @@ async def test_a_hello_that_was_held_up_does_not_replace_the_stream_after_it(
         assert served.member("bob").topics == {"new"} and line.code is None
     async with served.open("bob", Hello(instance="p2", stream_count=1)) as line:
         assert line.first.welcome.agent_id == "agent://bob", "another process may start anew"
+
+
+@played
+async def test_what_a_resumed_stream_has_and_does_not_acknowledge_is_sent_again(
+    served: Served,
+) -> None:
+    """Nothing was queued since: the writer has to time what went with the stream before."""
+    alice = served.join("alice")
+    async with served.open("bob", hello()) as line:
+        token = line.first.welcome.resume_token
+        served.admit(alice, envelope("alice", *TO_BOB, msg_id="m1"))
+        assert ids(await line.heard()) == ["m1"]
+        await broken(line)
+    async with served.open("bob", hello(token), received=1) as line:
+        assert line.first.welcome.resumed
+        for _ in range(3):
+            await asyncio.sleep(0)  # the writer looks
+        served.now += 60
+        served.upkeep.look(served.now, certain)
+        assert ids(await line.heard()) == ["m1"]

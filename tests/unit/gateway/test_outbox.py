@@ -127,6 +127,18 @@ def test_to_confirm_a_younger_one_does_not_move_the_wait_of_the_oldest() -> None
     assert ids(box.take(1.0, ALL)) == ["lost"]
 
 
+def test_a_writer_is_needed_for_what_was_sent_and_has_no_time_to_be_sent_again() -> None:
+    """After a stream was resumed, and when what held up a repeat has gone meanwhile."""
+    box = filled("a")
+    assert box.needs_writer
+    box.take(0.0, ALL)
+    assert not box.needs_writer
+    box.resume(frozenset())
+    assert box.needs_writer and not box.has_queued
+    box.take(1.0, ALL)
+    assert not box.needs_writer and box.is_late(10.0)
+
+
 def test_a_repeat_that_the_writer_held_up_waits_anew_from_when_it_is_written() -> None:
     """A slow reader must not get everything twice as soon as it reads on."""
     box = filled("a")
