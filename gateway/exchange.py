@@ -361,6 +361,7 @@ class Exchange:
     def _confirm_later(self, session: Session) -> None:
         self._to_confirm.add(session)
         if self._confirming is None:
+            session.confirm_soon()  # it has waited for the whole interval that begins now
             loop = asyncio.get_running_loop()
             self._confirming = loop.call_later(CONFIRM_SECONDS, self._confirm)
 
@@ -370,8 +371,9 @@ class Exchange:
         for session in list(self._to_confirm):
             if session.confirm_soon():
                 self._to_confirm.discard(session)
-            else:
-                self._confirm_later(session)
+        if self._to_confirm:
+            loop = asyncio.get_running_loop()
+            self._confirming = loop.call_later(CONFIRM_SECONDS, self._confirm)
 
     def stop(self, move_to: tuple[str, ...], chance: Callable[[], float]) -> None:
         """Ask every agent to go on elsewhere, and not all at once."""
