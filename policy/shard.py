@@ -1,4 +1,4 @@
-"""A shard: the one task that owns a part of the negotiations.
+"""A shard: the one that owns a part of the negotiations.
 
 Clock, queue and table meet here and nowhere else. Whoever has something for a negotiation
 posts it; the shard applies it and hands the effects to `perform`. There is no lock, because
@@ -180,6 +180,9 @@ class Shard(Generic[Cause]):
 
     def _work(self) -> None:
         """Apply what waits, then wait for more or for the next deadline."""
+        assert self._failed is not None, "it runs"
+        if self._failed.done():
+            return  # it was cancelled while this was on its way
         try:
             if not self.may_decide():  # a lease that ends has no event
                 self._go_on(FENCED_LOOK_SECONDS)
@@ -197,7 +200,6 @@ class Shard(Generic[Cause]):
             self._idle = True
             self._set_alarm(due)
         except Exception as error:  # noqa: BLE001 - `run` raises it
-            assert self._failed is not None, "it runs"
             self._failed.set_exception(error)
 
     def turn(self) -> None:

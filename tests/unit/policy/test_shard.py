@@ -337,6 +337,20 @@ def test_an_error_of_ours_ends_the_shard_loudly() -> None:
         asyncio.run(run())
 
 
+def test_a_shard_that_is_cancelled_applies_nothing_more() -> None:
+    async def run() -> World:
+        world = World()
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(world.shard.run())
+            await asyncio.sleep(0)
+            world.post("nowhere", offer(BOB), "x")
+            serving.cancel()
+        return world
+
+    world = asyncio.run(run())
+    assert not world.done and world.shard.queued == 1
+
+
 def test_a_shard_tells_its_state_in_words() -> None:
     async def play(world: World) -> None:
         assert repr(world.shard) == "<Shard 3: 0 open, 0 queued, no deadline>"
