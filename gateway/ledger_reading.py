@@ -47,11 +47,24 @@ class JournalReader:
         if self._asking >= asking_max:
             raise JournalCrowded(f"{self._asking} wait for the journal")
         self._asking += 1
+        thread: asyncio.Future[T] | None = None
         try:
-            async with self._turn:
+            await self._turn.acquire()
+            try:
                 entries = await self._store.entries()
                 if len(entries) <= AT_ONCE_MAX:
                     return through(entries)
-                return await asyncio.to_thread(through, entries)
+                thread = asyncio.get_running_loop().run_in_executor(None, through, entries)
+            finally:
+                if thread is None:
+                    self._turn.release()
         finally:
-            self._asking -= 1
+            if thread is None:
+                self._asking -= 1
+        # It cannot be ended: its turn and its place last as long as it does, whoever still waits.
+        thread.add_done_callback(self._ended)
+        return await asyncio.shield(thread)
+
+    def _ended(self, _: object) -> None:
+        self._turn.release()
+        self._asking -= 1

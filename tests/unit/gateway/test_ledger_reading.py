@@ -109,6 +109,31 @@ async def test_those_who_ask_are_answered_one_after_the_other_and_no_more_than_s
     assert store.reading_max == 1
 
 
+async def test_who_does_not_wait_any_more_is_followed_by_nobody_before_its_thread_has_ended() -> (
+    None
+):
+    """An agent with a short deadline could have as many threads at work as it likes."""
+    reader = JournalReader(JournalStore(AT_ONCE_MAX + 1))
+    may_end, has_begun = threading.Event(), threading.Event()
+
+    def slow(entries: Sequence[Entry]) -> int:
+        has_begun.set()
+        assert may_end.wait(10)
+        return len(entries)
+
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(reader.look(slow))
+        assert await asyncio.to_thread(has_begun.wait, 10)
+        first.cancel()
+        second = tasks.create_task(reader.look(len))
+        await asyncio.wait((first,))
+        assert first.cancelled()
+        with pytest.raises(JournalCrowded, match="2 wait"):
+            await reader.look(len, 2)
+        may_end.set()
+    assert second.result() == AT_ONCE_MAX + 1
+
+
 async def test_agents_that_want_their_statements_leave_room_for_operators() -> None:
     store = JournalStore(1)
     store.may_read.clear()
