@@ -65,6 +65,10 @@ class Handover:
         """Hears of an agent that was handed over, and is nowhere until its new home tells of it."""
         self.traces_of: Callable[[Member], Iterable[NegotiationTrace]] = lambda member: ()
         """Tells the traces of the negotiations of an agent; there are none where none are made."""
+        self.on_traces: Callable[[Member, Iterable[NegotiationTrace]], None] = lambda member, of: (
+            None
+        )
+        """Hears the same of an agent that has come here."""
         self.patience = SUMMONS_SECONDS_MAX
         self._awaited: dict[tuple[str, str], asyncio.Future[AgentHandover]] = {}
         peers.heard["summons"] = self._hear_summons
@@ -90,6 +94,8 @@ class Handover:
         if member is None:
             return None
         link = None
+        if handed is not None:
+            self.on_traces(member, handed.traces)
         if handed is not None and handed.resumed:
             link = Link(resume_token)
             link.handled = link.confirmable = handed.handled_number

@@ -8,7 +8,8 @@ because the agent may answer a call there that this gateway never saw.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from itertools import islice
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -35,8 +36,8 @@ class MovedTraces:
         """Let traces go along with what these hand over."""
         inheritance.trace_of = self.trace_of
         handover.traces_of = self.traces_of
+        handover.on_traces = self.arrived
         peers.heard["negotiation"] = self.inheriting(peers.heard["negotiation"])
-        peers.heard["handover"] = self.arriving(peers.heard["handover"])
 
     def trace_of(self, negotiation_id: str) -> str:
         """Return what a negotiation is a part of, empty when that is not known."""
@@ -69,14 +70,13 @@ class MovedTraces:
 
         return heard
 
-    def arriving(self, hear: Heard) -> Heard:
-        """Return what hears of agents that were handed over."""
-
-        def heard(gateway_id: str, told: Any) -> Awaitable[None] | None:
-            for one in told.traces[:NEGOTIATIONS_MAX]:
-                context = read(one.traceparent)
-                if context is not None and self._tracing.known(one.negotiation_id) is None:
-                    self._tracing.remember(one.negotiation_id, context)
-            return hear(gateway_id, told)
-
-        return heard
+    def arrived(self, member: Member, traces: Iterable[NegotiationTrace]) -> None:
+        """Know the traces of an agent that has come, and hand them on when it goes further."""
+        for one in islice(traces, NEGOTIATIONS_MAX):
+            context = read(one.traceparent)
+            if context is None:
+                continue
+            if self._tracing.known(one.negotiation_id) is None:
+                self._tracing.remember(one.negotiation_id, context)
+            if isinstance(member.outbox, TracedOutbox):
+                member.outbox.take_part(one.negotiation_id)

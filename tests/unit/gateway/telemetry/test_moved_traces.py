@@ -26,11 +26,11 @@ OWN_TRACE = int(OWN[3:35], 16)
 class Scene:
     """Gateways a and b; alice and bob are at a, and b has never heard of their call."""
 
-    def __init__(self, *, has_traces: bool = True, ratio: float = 1.0) -> None:
-        self.cluster = ClusterParts("a", "b")
-        self.kept = {name: Kept(ratio=ratio) for name in "ab"}
+    def __init__(self, *, names: str = "ab", has_traces: bool = True, ratio: float = 1.0) -> None:
+        self.cluster = ClusterParts(*names)
+        self.kept = {name: Kept(ratio=ratio) for name in names}
         self.told: list[PeerMessage] = []
-        for name in "ab" if has_traces else "":
+        for name in names if has_traces else "":
             gateway, tracing = self.cluster[name], self.kept[name].tracing
             traced(gateway, self.kept[name])
             for kind in ("act", "delivery"):
@@ -122,6 +122,15 @@ def test_an_agent_that_has_moved_answers_in_the_trace_of_the_call_that_it_heard_
     scene.cluster.admit("b", bob, scene.offer(heard))
     assert {one.name for one in scene.spans("b")} >= {"admission"}
     assert "step" in {one.name for one in scene.spans("a")}
+
+
+def test_an_agent_that_moves_again_takes_along_what_it_came_with() -> None:
+    scene = Scene(names="abc")
+    heard = scene.call(traceparent=OWN)
+    moved(scene.cluster, "b", "bob")
+    bob = moved(scene.cluster, "c", "bob")
+    scene.cluster.admit("c", bob, scene.offer(heard))
+    assert {one.name for one in scene.spans("c")} >= {"admission"}
 
 
 def test_the_initiator_that_has_moved_stays_in_the_trace_of_its_call() -> None:
