@@ -9,7 +9,7 @@ idle priority (SCHED_IDLE): it runs only where nobody else wants to. Linux may s
 among sessions first (autogroup), so each has a session of its own, with the least share there is.
 
 The results of the command say so. The spinners end with it, and when this process is killed. Exits
-as the command does; a signal that would end this process is the command's first.
+as the command does, which gets a SIGTERM that is sent to this process, and Ctrl-C at the terminal.
 """
 
 from __future__ import annotations
@@ -74,6 +74,20 @@ def cores_awake() -> Iterator[list[int]]:
                 spinner.stdout.close()
 
 
+def _run(command: Sequence[str]) -> int:
+    """Run the command, to which SIGTERM is handed on; Ctrl-C reaches it by itself."""
+    process = subprocess.Popen(command, env={**os.environ, VARIABLE: "1"})
+    before = [
+        (signal.SIGTERM, signal.signal(signal.SIGTERM, lambda *_: process.terminate())),
+        (signal.SIGINT, signal.signal(signal.SIGINT, lambda *_: None)),
+    ]
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 2 when there is none or it cannot be run."""
     command = list(sys.argv[1:] if arguments is None else arguments)
@@ -82,10 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         with cores_awake():
-            process = subprocess.Popen(command, env={**os.environ, VARIABLE: "1"})
-            for name in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(name, lambda number, _: process.send_signal(number))
-            code = process.wait()
+            code = _run(command)
     except OSError as error:
         print(f"awake: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-SERVING = ("gateway", "up")
+SERVING = ("gateway", "up", "demo", "demo-cluster")
 
 
 def end_quietly() -> None:

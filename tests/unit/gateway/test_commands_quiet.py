@@ -44,7 +44,12 @@ def test_ctrl_c_during_the_imports_ends_the_process_without_a_word():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "given", "level"),
-    [(["call"], {}, "NONE"), (["call"], {"GRPC_VERBOSITY": "INFO"}, "INFO"), (["gateway"], {}, "")],
+    [
+        (["call"], {}, "NONE"),
+        (["call"], {"GRPC_VERBOSITY": "INFO"}, "INFO"),
+        (["gateway"], {}, ""),
+        (["demo-cluster"], {}, ""),
+    ],
 )
 def test_the_log_of_grpc_is_off_in_commands_that_do_not_serve(
     words: list[str], given: dict[str, str], level: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,11 @@ def test_a_process_of_idle_priority_spins_on_each_core_and_ends_afterwards() -> 
 
 
 def test_the_command_knows_it_and_its_exit_code_is_handed_on(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    told, before = tmp_path / "told", signal.getsignal(signal.SIGINT)
     script = f"import os; open({str(told)!r}, 'w').write(os.environ['{awake.VARIABLE}']); exit(3)"
     assert awake.main([sys.executable, "-c", script]) == 3
     assert told.read_text() == "1"
+    assert signal.getsignal(signal.SIGINT) is before, "and Ctrl-C is ours again"
 
 
 def test_a_result_says_that_the_cores_were_awake(monkeypatch: pytest.MonkeyPatch) -> None:
