@@ -120,6 +120,8 @@ def token(
         raise typer.BadParameter(f"{agent} is no agent; use agent://NAME")
     if named not in CLASSES:
         raise typer.BadParameter(f"{named} is no class; use {' or '.join(CLASSES)}")
+    if not 0 < ttl < float("inf"):
+        raise typer.BadParameter(f"--ttl {ttl:g}: use a number of seconds above 0")
     secret = development_secret(state_dir())
     typer.echo(
         mint_development_token(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -15,7 +17,7 @@ from gateway.exchange import Exchange
 from gateway.governing.token_service import TokenService
 from gateway.ledger_service import LedgerService
 from gateway.market_service import MarketService
-from gateway.settings import ServerSettings
+from gateway.settings import ServerSettings, SettingsError
 from llmx.v1 import (
     admin_service_pb2,
     control_service_pb2,
@@ -126,8 +128,36 @@ def _add_port(server: grpc.aio.Server, settings: ServerSettings, port: int) -> i
     address = f"{settings.host}:{port}"
     if settings.tls_certificate is None or settings.tls_key is None:
         return server.add_insecure_port(address)
-    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+    pair = _tls_pair(settings.tls_key, settings.tls_certificate)
     return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+
+
+def _tls_pair(key: Path, certificate: Path) -> tuple[bytes, bytes]:
+    """Return key and certificate; raises SettingsError when they are none, or not a pair.
+
+    Of these grpc would say, in lines of its own, that it cannot listen.
+    """
+    read = []
+    for name, file, what in (
+        ("tls_key", key, "PRIVATE KEY-----"),
+        ("tls_certificate", certificate, "-----BEGIN CERTIFICATE-----"),
+    ):
+        try:
+            read.append(file.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"server.{name}={file}: {error.strerror or error}") from None
+        if what.encode() not in read[-1]:
+            reason = "there is no private key in it" if name == "tls_key" else "no certificate"
+            raise SettingsError(f"server.{name}={file}: {reason}; name a PEM file")
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"server.tls_key={key} is not the key of server.tls_certificate={certificate}, or has "
+            f"a passphrase: {error}"
+        ) from None
+    return read[0], read[1]
 
 
 async def set_readiness(readiness: health.aio.HealthServicer, status: int) -> None:

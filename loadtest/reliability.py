@@ -21,15 +21,30 @@ class PageError(Exception):
     """The page has no place for these figures; the text says which marks are missing."""
 
 
+def check(page: Path, mark: str) -> None:
+    """Raise PageError when the page is not there, or has no place for what goes there later."""
+    _parts(page, mark)
+
+
 def refresh(page: Path, mark: str, table: str) -> None:
     """Replace what stands between `<!-- mark -->` and `<!-- /mark -->`; raises PageError."""
+    before, begin, end, after = _parts(page, mark)
+    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
+
+
+def _parts(page: Path, mark: str) -> tuple[str, str, str, str]:
+    """Return what stands before the marks, both marks, and what stands after them."""
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    text = page.read_text("utf-8")
+    try:
+        text = page.read_text("utf-8")
+    except OSError as error:
+        reason = f"{page}: {error.strerror or error}; name a page with {begin} and {end}"
+        raise PageError(reason) from None
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
         raise PageError(f"{page} lacks {begin} or {end}")
-    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
+    return before, begin, end, after
 
 
 def as_table(command: str, machine: Result, rows: Sequence[Row]) -> str:

@@ -30,7 +30,6 @@ NO_TEST_FILE_FOR_A_REASON: dict[str, str] = {
     "gateway/app_figures.py": "names of metrics and where they are; tests/integration scrapes them",
     "gateway/app_limits.py": "one field into another; tests/integration starts it",
     "gateway/cluster.py": "pure wiring; tests/integration/test_cluster* start it",
-    "gateway/server.py": "options of grpc; tests/integration starts it",
     "gateway/cli.py": "names the commands; each command has its tests",
 }
 

@@ -1,7 +1,8 @@
 """Ctrl-C before a command runs ends the process without a word: there is nothing to put away.
 
 What grpc has to say of a connection stays unsaid too: a command tells it in one line of its own. A
-gateway and who starts some keep grpc's log, and so does everybody who sets GRPC_VERBOSITY.
+gateway and who starts some let grpc tell of errors only, else whoever tries to connect without TLS
+writes a line into its log. GRPC_VERBOSITY says otherwise.
 
 The command line imports this before anything that takes long, so it imports next to nothing.
 """
@@ -28,5 +29,5 @@ def is_command(program: str) -> bool:
 
 if is_command(sys.argv[0]):
     end_quietly()
-    if not {*sys.argv[1:2]} & {*SERVING}:
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported
+    serves = bool({*sys.argv[1:2]} & {*SERVING})
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR" if serves else "NONE")  # read by grpc's import

@@ -6,6 +6,7 @@ What an experiment needs is imported when one runs, so that `llmx --help` stays 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ WIDTH = 150
 SEEDS_MAX = 100
 RATE_MAX = 10_000.0
 SECONDS_MAX = 30 * 86_400.0
+INTERRUPTED = 128 + signal.SIGINT
 
 
 @app.command("list")
@@ -113,22 +115,30 @@ def _run(name: str, wish: object, out: Path, page: Path | None) -> int:
     from loadtest.experiments.live import LiveFailed
     from loadtest.experiments.programme import Wish
     from loadtest.experiments.running import run
-    from loadtest.reliability import PageError, refresh
+    from loadtest.reliability import PageError, check, refresh
     from loadtest.run_records import RunError
     from loadtest.scenes import SceneFailed
     from loadtest.servers import ServerFailed
 
     assert isinstance(wish, Wish), "made above; imported late"
     errors = Console(stderr=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # so all is put away
     try:
+        if page is not None:
+            check(page, mark(name, simulated=wish.simulated))
         result = run(
             name, wish, out, lambda line: errors.print(line, highlight=False, soft_wrap=True)
         )
         if page is not None:
             refresh(page, mark(name, simulated=wish.simulated), result.excerpt)
     except (LiveFailed, SceneFailed, ServerFailed, RunError, PageError, OSError) as error:
-        errors.print(f"experiment {name}: {error}", highlight=False, markup=False)
+        errors.print(f"experiment {name}: {error}", highlight=False, markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        errors.print(f"experiment {name}: stopped, nothing is kept of this run", highlight=False)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
     # A file or a pipe has no width; a terminal knows its own.
     shown.show(result, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0 if result.is_good else 1

@@ -97,7 +97,7 @@ def switched(tallies: Sequence[Tally]) -> list[Claim]:
         revisions = {label: span for label, span in tally.policies.items() if label}
         old, new = (f"{tally.case.profile}@{number}" for number in (1, 2))
         both = revisions.keys() == {old, new}
-        kept = sum(tally.straddling.values())
+        kept, straddling = sum(tally.straddling.values()), sorted(tally.straddling.items())
         claims += [
             Claim(
                 f"C4: calls before the switch get {old}, calls after it {new}",
@@ -110,7 +110,7 @@ def switched(tallies: Sequence[Tally]) -> list[Claim]:
             Claim(
                 "C4: rounds that were open at the switch keep their revision",
                 None if not kept else set(tally.straddling) == {old},
-                f"{dict(tally.straddling)} were open",
+                ", ".join(f"{count} of {label} were open" for label, count in straddling) or "none",
             ),
             Claim(
                 "C4: the switch costs no error",

@@ -7,9 +7,11 @@ runs/<id>/   the six files of `loadtest.run_records`, and
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -38,9 +40,9 @@ from loadtest.report import facts
 from loadtest.run_records import RunRecord, new_folder
 
 LATENCIES = (
-    "`offer` is call sent to offer heard by Alice, most likely what the paper measured; `decision` "
-    "is call sent to outcome heard by Alice; `msg` is call admitted by the gateway to call heard "
-    "by a contractor; `ack` is call sent to acknowledgement heard by Alice. Milliseconds."
+    "`offer` is call due to offer heard by Alice, most likely what the paper measured; `decision` "
+    "is call due to outcome heard by Alice; `msg` is call admitted by the gateway to call heard "
+    "by a contractor; `ack` is call due to acknowledgement heard by Alice. Milliseconds."
 )
 MODEL = (
     "Simulated time: the counts are what the engine decided, the latencies what the model of the "
@@ -123,7 +125,7 @@ def run(name: str, wish: Wish, out: Path, say: Say) -> Result:
         "cases": [asdict(case) for case in cases],
         "machine": machine,
     }
-    with RunRecord(folder, config, experiment.kinds) as record:
+    with _gone_if_interrupted(folder), RunRecord(folder, config, experiment.kinds) as record:
         if wish.simulated:
             tallies = _simulate(cases, folder, record, experiment, say)
         else:
@@ -230,6 +232,16 @@ async def _live(
                     f"own lag p99 {_shown(figures['own_lag_p99_ms'])} ms"
                 )
     return tallies
+
+
+@contextmanager
+def _gone_if_interrupted(folder: Path) -> Iterator[None]:
+    """Leave no part of a run behind that whoever reads `runs/*` would take for one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        raise
 
 
 def _forget(_: bytes) -> None:

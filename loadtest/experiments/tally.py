@@ -2,10 +2,10 @@
 
 Four latencies, which the paper does not tell apart, all in milliseconds:
 
-    offer      call sent -> an offer of that call heard by Alice; most likely the paper's
-    decision   call sent -> its outcome heard by Alice
+    offer      call due -> an offer of that call heard by Alice; most likely the paper's
+    decision   call due -> its outcome heard by Alice
     msg        call admitted by the gateway -> call heard by a contractor
-    ack        call sent -> Alice heard that a contractor has acknowledged it; real time only
+    ack        call due -> Alice heard that a contractor has acknowledged it; real time only
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def test_ctrl_c_during_the_imports_ends_the_process_without_a_word():
     [
         (["call"], {}, "NONE"),
         (["call"], {"GRPC_VERBOSITY": "INFO"}, "INFO"),
-        (["gateway"], {}, ""),
-        (["demo-cluster"], {}, ""),
+        (["gateway"], {}, "ERROR"),
+        (["demo-cluster"], {}, "ERROR"),
     ],
 )
 def test_the_log_of_grpc_is_off_in_commands_that_do_not_serve(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_a_run_leaves_its_six_files_its_records_and_a_report(tmp_path: Path) -> 
             rows = list(csv.DictReader(file))
         assert {row["case"] for row in rows} == {case["case"] for case in summary["cases"]}, name
     report = (result.folder / "report.md").read_text()
-    assert "`offer` is call sent" in report, "it says which latency is which"
+    assert "`offer` is call due" in report, "it says which latency is which"
     for picture in result.folder.glob("*.svg"):
         assert f"({picture.name})" in report
         assert ElementTree.parse(picture).getroot().tag.endswith("svg")
@@ -80,6 +81,31 @@ def test_what_does_not_hold_ends_with_1(tmp_path: Path, monkeypatch: pytest.Monk
     told = CliRunner().invoke(cli.app, words)
     assert told.exit_code == 1
     assert "FAILS" in told.stdout
+
+
+def test_one_that_is_stopped_leaves_nothing_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a run would be taken for one by whoever reads `runs/*/rounds.csv`."""
+
+    def stopped(tallies: Sequence[Tally]) -> list[Claim]:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    broken = replace(EXPERIMENTS["table5"], judges=(stopped,))
+    monkeypatch.setitem(programme.EXPERIMENTS, "table5", broken)
+    words = ["experiment", "run", "table5", *OPTIONS, "--out", str(tmp_path)]
+    told = CliRunner().invoke(cli.app, words)
+    assert told.exit_code == 128 + signal.SIGINT
+    assert "stopped" in told.stderr and not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_page_without_a_place_is_told_before_anything_is_run(tmp_path: Path) -> None:
+    words = ["experiment", "run", "table5", *OPTIONS, "--out", str(tmp_path / "x")]
+    told = CliRunner().invoke(cli.app, [*words, "--page", str(tmp_path / "none.md")])
+    assert told.exit_code == 1
+    assert "none.md: No such file" in told.stderr and not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(
