@@ -72,6 +72,6 @@ async def test_big_offers_and_a_schema_of_the_tenant_are_judged_in_workers(tmp_p
         assert tally.frames_per_call > 3
         figures = tally.figures()
         assert isinstance(figures["workers_cpu"], float)
-        assert 0 < figures["workers_cpu"] < 2
+        assert 0 <= figures["workers_cpu"] < 2, "a few offers take less than the system counts"
     (arm,) = knee.arms(tallies)["big offers"]
     assert arm.rate > 0
