@@ -45,6 +45,8 @@ class Books:
     judged: list[Judged] = field(default_factory=list)
     """Verdicts that contractors heard; one that was called off comes as a lost one later."""
     deaths: list[Death] = field(default_factory=list)
+    freezes: list[Death] = field(default_factory=list)
+    """Gateways that stood still for longer than their lease: dead to the others."""
 
     def unfinished(self, now: float) -> list[str]:
         """Return what may still come to an end by itself."""
@@ -75,6 +77,16 @@ class Books:
                 and death.at - GRACE <= message.settled_at <= death.at + GRACE
                 for death in self.deaths
             )
+        )
+
+    def verdict_may_be_lost(self, call: Called) -> bool:
+        """Tell whether a verdict may be gone with a gateway: the call was open, or just decided.
+
+        What is not durable can be told to its initiator, and be lost on its way to the winner.
+        """
+        return any(
+            call.called_at <= one.at <= call.settled_at + GRACE
+            for one in (*self.deaths, *self.freezes)
         )
 
     def delays(self) -> Iterator[float]:
@@ -109,6 +121,7 @@ class Verdict:
 
 
 ONE_AWARD = "one award"
+AGREE = "winners and initiator agree"
 
 
 def verdict(books: Books, now: float) -> Verdict:
@@ -125,7 +138,13 @@ def verdict(books: Books, now: float) -> Verdict:
             broken.append(one)
     heard = books.heard()
     for call in books.called.values():
-        broken += _of_call(call, _winners(heard[call.label]), counts)
+        winners = _winners(heard[call.label])
+        for one in _of_call(call, winners, counts):
+            is_unheard = one.promise == AGREE and {who for who, _ in winners} < call.winners
+            if is_unheard and books.verdict_may_be_lost(call):
+                counts["verdict lost with the gateway, not durable"] += 1
+            else:
+                broken.append(one)
     return Verdict(tuple(broken), counts)
 
 
@@ -152,4 +171,4 @@ def _of_call(call: Called, winners: set[tuple[str, str]], counts: Counter[str]) 
     won = {contractor for contractor, _ in winners}
     if won != call.winners:
         words = f"was won by {sorted(won)}, and its initiator heard of {sorted(call.winners)}"
-        yield Broken("winners and initiator agree", call.label, f"{words} ({told})")
+        yield Broken(AGREE, call.label, f"{words} ({told})")

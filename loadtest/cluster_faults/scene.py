@@ -19,7 +19,7 @@ from loadtest.chaos.ledger import Sent
 from loadtest.cluster_faults.books import Books, Death, Verdict, verdict
 from loadtest.cluster_faults.players import Load, Player
 from tests.support.cluster import Cluster, Views
-from tests.support.cluster_faults import ClusterFault, Killed
+from tests.support.cluster_faults import ClusterFault, Frozen, Killed
 from tests.support.etcd import passed
 
 POLL_SECONDS = 0.02
@@ -191,6 +191,8 @@ async def play(
         began = stage.now()
         if isinstance(fault, Killed):
             stage.books.deaths.append(Death(fault.gateway, began))
+        elif isinstance(fault, Frozen):
+            stage.books.freezes.append(Death(fault.gateway, began))
         await fault.inject()
         await cluster.until(fault.is_noticed, plan.limit)
         result.noticed_after = stage.now() - began

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from loadtest.chaos.ledger import Called, Fate, Handed, Judged, Sent
 from loadtest.cluster_faults.books import GRACE, Books, Death, verdict
 
@@ -96,6 +98,21 @@ def test_a_winner_that_never_heard_of_it_is_a_broken_promise() -> None:
     books = Books()
     awarded(books, frozenset((BOB,)), (BOB, "eu.0.1", False))
     assert promises(books) == ["winners and initiator agree"]
+
+
+@pytest.mark.parametrize(("at", "lost"), [(9.0, 1), (10.5, 0), (15.9, 0), (16.1, 1)])
+def test_a_verdict_may_be_lost_with_a_gateway_that_was_there_for_its_call(
+    at: float, lost: int
+) -> None:
+    """It was called at 10 and settled at 11. Two awards are never excused."""
+    books = Books()
+    awarded(books, frozenset((BOB,)))
+    books.freezes.append(Death("ap", at))
+    assert promises(books) == ["winners and initiator agree"] * lost
+    counted = verdict(books, NOW).counts["verdict lost with the gateway, not durable"]
+    assert counted == 1 - lost
+    awarded(books, frozenset((BOB,)), (BOB, "eu.0.1", True), (BOB, "us.0.1", True))
+    assert "one award" in promises(books)
 
 
 def test_a_winner_that_may_still_hear_of_it_is_waited_for() -> None:
